@@ -1,0 +1,58 @@
+"""The kinds of errors that the centre knows, and nothing else.
+
+Every message is one sentence that says what is wrong and what to do, fit to be shown to the person who
+asked: it never holds a secret, a personal field or a traceback. An error is caught by its kind at the border
+of a program: a message becomes a dead letter, a request an HTTP status, a command one line and exit code 2.
+"""
+
+
+class IocError(Exception):
+    """Root of all errors that somebody can do something about."""
+
+
+class SettingsError(IocError):
+    """A setting is unknown, out of its range, or contradicts another."""
+
+
+class StoreError(IocError):
+    """The store cannot be opened, read or written."""
+
+
+class StoreVersionError(StoreError):
+    """The store's schema is of another version than this program."""
+
+
+class BrokerError(IocError):
+    """The broker cannot be reached, or its log does not fit the stored position."""
+
+
+class UnknownPlace(IocError):
+    """No unit, asset or centre of that id exists at the asked date."""
+
+
+class InvalidMessage(IocError):
+    """A message from outside does not follow its feed's schema or ranges."""
+
+
+class Refused(IocError):
+    """The principal may not do that."""
+
+
+class NotFound(IocError):
+    """What was asked for by id does not exist."""
+
+
+class BadRequest(IocError):
+    """A request cannot be understood, or asks for more than it may."""
+
+
+class TooMany(IocError):
+    """A limit on rate was reached; try again after `retry_after_s` seconds."""
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class PortInUse(IocError):
+    """Another program listens on the port."""
