@@ -66,7 +66,7 @@ def configure(
     form: Literal["auto", "json", "text"] = "auto",
     stream: TextIO | None = None,
 ) -> None:
-    """Send the logs of this process, named `program`, to `stream` (default: stderr); called once, at its start."""
+    """Send this process's logs, under the name `program`, to `stream` (default: stderr); called once."""
     stream = sys.stderr if stream is None else stream
     as_text = form == "text" or (form == "auto" and stream.isatty())
     renderer: Processor = (

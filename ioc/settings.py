@@ -366,8 +366,8 @@ def as_markdown() -> str:
     lines = [
         "# Settings",
         "",
-        "Environment variables, or the same names in small letters without `IOC_` in a TOML file (`IOC_CONFIG`,",
-        "else `ioc.toml` in the current folder). The environment wins.",
+        "Environment variables, or the same names in small letters without `IOC_` in a TOML file",
+        "(`IOC_CONFIG`, else `ioc.toml` in the current folder). The environment wins.",
         "This page is made by `python -m ioc.settings > docs/settings.md`.",
         "",
         "| variable | unit | default | range | reason |",
