@@ -1,0 +1,1 @@
+"""What the centre talks about: plain frozen records and arithmetic, without I/O."""
