@@ -29,9 +29,7 @@ FIRST_DELAY_S: Final = 1.0
 LONGEST_DELAY_S: Final = 30.0
 HEALTHY_AFTER_S: Final = 60.0
 LOG_BYTES: Final = 20 * 1024 * 1024  # a log file beyond this is moved aside, once: at most 40 MB a program
-REFUSES_TO_START: Final = (
-    2  # exit code of a program whose settings or store are wrong; trying again is no cure
-)
+REFUSES_TO_START: Final = 2  # exit code of a program whose settings or store are wrong; trying again is no cure
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # How long each of the three ways to stop is tried.
 GRACE_S: Final = ((signal.SIGINT, 10.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
@@ -70,9 +68,7 @@ class Children:
     the children's environment, `folder` their current folder.
     """
 
-    def __init__(
-        self, log_dir: Path, say: Callable[[str], None], *, environ: Mapping[str, str], folder: Path
-    ) -> None:
+    def __init__(self, log_dir: Path, say: Callable[[str], None], *, environ: Mapping[str, str], folder: Path) -> None:
         self._log_dir = log_dir
         self._say = say
         self._environ = dict(environ)

@@ -1,8 +1,10 @@
 """Child programs: restart with back-off, clean stop, and that none outlives its parent.
 
-The parent under test is a real process, its children are real programs; the tests watch and signal them from outside.
+The parent under test is a real process, its children are real programs; the tests watch and signal them from
+outside.
 """
 
+import itertools
 import os
 import signal
 import subprocess
@@ -37,9 +39,9 @@ except IocError as error:
 
 # Writes its process id and waits; notes how it was told to end.
 POLITE = """
-import os, signal, sys, time
-open("{name}.pid", "a").write(f"{{os.getpid()}}\\n")
+import os, signal
 try:
+    open("{name}.pid", "a").write(f"{{os.getpid()}}\\n")
     signal.pause()
 except KeyboardInterrupt:
     open("{name}.end", "w").write("interrupted")
@@ -117,7 +119,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
     for parent in parents:
         if parent.process.poll() is None:
             parent.process.kill()
-        parent.process.communicate()
+        parent.process.wait()
+        if parent.process.stdout is not None:
+            parent.process.stdout.close()
 
 
 def test_the_delay_doubles_up_to_half_a_minute() -> None:
@@ -148,7 +152,7 @@ def test_a_child_that_keeps_dying_is_started_at_growing_intervals(start: Start) 
     parent = start(jobs=FAILING, web=POLITE)
     eventually(lambda: len(parent.starts("jobs")) >= 4, "four starts", within_s=15)
     times = [float(started) for _, started in parent.starts("jobs")[:4]]
-    waits = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    waits = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert len(parent.starts("web")) == 1, "the other child is left alone"
     said = parent.end()
     for wait, expected in zip(waits, (1, 2, 4), strict=True):
@@ -157,9 +161,7 @@ def test_a_child_that_keeps_dying_is_started_at_growing_intervals(start: Start) 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_stop_reaches_every_child_as_an_interrupt(
-    start: Start, tmp_path: Path, number: signal.Signals
-) -> None:
+def test_a_stop_reaches_every_child_as_an_interrupt(start: Start, tmp_path: Path, number: signal.Signals) -> None:
     parent = start(web=POLITE, ingest=POLITE)
     pids = [parent.pid("web"), parent.pid("ingest")]
     said = parent.end(number)
@@ -172,23 +174,18 @@ def test_a_stop_reaches_every_child_as_an_interrupt(
 def test_a_second_interrupt_kills_a_child_that_does_not_listen(start: Start) -> None:
     parent = start(web=DEAF)
     pid = parent.pid("web")
-    parent.process.send_signal(signal.SIGINT)
-    eventually(lambda: _pending_or_ignored(pid), "the first interrupt was sent")
-    parent.process.send_signal(signal.SIGINT)
-    said, _ = parent.process.communicate(timeout=5)
-    assert said == "all ended\n"
+    began = time.monotonic()
+    # Signals of one kind that arrive before the first is handled are one: press until it reacts.
+    while parent.process.poll() is None and time.monotonic() < began + 8:
+        parent.process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    assert time.monotonic() - began < 5
+    assert parent.process.communicate()[0] == "all ended\n"
     assert not is_alive(pid)
 
 
-def _pending_or_ignored(pid: int) -> bool:
-    # An ignored signal leaves no trace in the child; it is enough that the child still lives.
-    return is_alive(pid)
-
-
 @pytest.mark.slow
-def test_a_child_that_ignores_the_interrupt_is_terminated_after_the_grace_time(
-    start: Start, tmp_path: Path
-) -> None:
+def test_a_child_that_ignores_the_interrupt_is_terminated_after_the_grace_time(start: Start, tmp_path: Path) -> None:
     (tmp_path / "term-is-enough").touch()
     parent = start(web=DEAF)
     pid = parent.pid("web")
@@ -207,9 +204,7 @@ def test_no_child_outlives_a_killed_parent(start: Start) -> None:
 
 
 def test_a_program_that_refuses_to_start_ends_the_others_with_its_own_words(start: Start) -> None:
-    parent = start(
-        web=POLITE, jobs="import sys\nsys.stderr.write('There is no setting IOC_PROT.\\n')\nsys.exit(2)"
-    )
+    parent = start(web=POLITE, jobs="import sys\nsys.stderr.write('There is no setting IOC_PROT.\\n')\nsys.exit(2)")
     said, _ = parent.process.communicate(timeout=30)
     assert parent.process.returncode == 2
     assert said == "given up: jobs refuses to start: There is no setting IOC_PROT.\n"

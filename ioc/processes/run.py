@@ -1,0 +1,203 @@
+"""`python -m ioc run`: the whole centre on one machine, with the embedded defaults and the imagined province.
+
+Checks before it changes anything; then sets up the store, starts web, ingest and jobs, waits until the centre
+says that it is ready, lets the simulators send their history on the first start, and keeps everything running
+until it is told to stop.
+
+Refused: a second `run` on the same data folder, and a port that another program uses. Sign-in links go to a
+terminal, or to a file that only its owner can read, never to a log.
+"""
+
+import fcntl
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, TextIO
+
+from ioc import logs
+from ioc.errors import IocError, SettingsError
+from ioc.processes.children import Children, Program
+from ioc.processes.port import check_port, why_not_ready
+from ioc.settings import PROJECT, Settings
+
+PROGRAMS: Final = ("web", "ingest", "jobs")
+HISTORY_DONE: Final = "simulators.history-done"
+SIGN_IN_FILE: Final = "sign-in.txt"
+READY_EVERY_S: Final = 0.2
+SAY_WHY_EVERY: Final = 50  # looks at /readyz: ten seconds
+# The keys that the simulators find in the data folder, and the origin that is bound to each.
+KEYS: Final = {"simulators": "simulated", "replay": "replay"}
+
+
+def main(settings: Settings, *, simulators: bool = True, out: TextIO = sys.stdout) -> int:
+    """Run until told to stop; 0 after an ordered stop. Raises IocError when the centre cannot start."""
+    make_data_folder(settings.data)
+    with only_run(settings.data), _spoken(settings, out) as spoken:
+        check_port(settings.host, settings.port)
+        set_up(settings)
+        if simulators and not settings.allow_simulated:
+            spoken.say("This is a production centre: the simulators stay off.")
+            simulators = False
+        if simulators:
+            make_keys(settings)
+        environ = {**os.environ, **settings.environ(), "PYTHONUNBUFFERED": "1"}
+        with Children(settings.data / "logs", spoken.say, environ=environ, folder=PROJECT) as children:
+            _run(settings, children, spoken, simulators=simulators)
+            spoken.say("Stopping …")
+        spoken.say("Stopped; the data stays in " + str(settings.data))
+    return 0
+
+
+class _Spoken:
+    """What a person at the terminal reads, kept in the log as well; secrets on the terminal only."""
+
+    def __init__(self, out: TextIO) -> None:
+        self.out = out
+        self._log = logs.get_logger("ioc.run")
+
+    def say(self, sentence: str) -> None:
+        self.out.write(f"{datetime.now(UTC).astimezone():%H:%M:%S}  {sentence}\n")
+        self.out.flush()
+        self._log.info(sentence)
+
+    def show(self, text: str) -> None:
+        self.out.write(text + "\n")
+        self.out.flush()
+
+
+@contextmanager
+def _spoken(settings: Settings, out: TextIO) -> Iterator[_Spoken]:
+    log = settings.data / "logs" / "run.log"
+    log.parent.mkdir(exist_ok=True)
+    with log.open("a", encoding="utf-8") as stream:
+        logs.configure("run", level=settings.log_level, form="json", stream=stream)
+        yield _Spoken(out)
+
+
+def _run(settings: Settings, children: Children, spoken: _Spoken, *, simulators: bool) -> None:
+    for name in PROGRAMS:
+        children.start(Program(name, (sys.executable, "-m", "ioc", name)))
+    if not _wait_until_ready(settings, children, spoken):
+        return
+    children.never_give_up()
+    if simulators and not _send_history(settings, children, spoken):
+        return
+    if simulators:
+        children.start(Program("simulators", (sys.executable, "-m", "simulators", "live")))
+    _welcome(settings, spoken, simulators=simulators)
+    children.wait_for_stop()
+
+
+def make_data_folder(data: Path) -> None:
+    """The data folder, which only its owner may enter: it holds keys and raw messages."""
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        writable = os.access(data, os.W_OK | os.X_OK)
+    except OSError as error:
+        raise SettingsError(f"The data folder {data} cannot be made ({error.strerror}): set IOC_DATA.") from None
+    if not writable:
+        raise SettingsError(f"The data folder {data} cannot be written: change its owner or set IOC_DATA.")
+
+
+@contextmanager
+def only_run(data: Path) -> Iterator[None]:
+    """Hold the data folder for this process; IocError if another `run` does. The kernel frees it at our end."""
+    with (data / "run.lock").open("a+", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read().strip() or "?"
+            raise IocError(
+                f"Another `run` (process {holder}) works on {data}: stop it first, or set IOC_DATA to another folder."
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def set_up(settings: Settings) -> None:
+    """Create or migrate the store and load the province; safe to repeat."""
+    from ioc.processes import setup
+
+    setup.main(settings)
+
+
+def make_keys(settings: Settings) -> None:
+    """Make sure that the simulators' key files hold keys that this store knows."""
+    from ioc.processes import accounts
+
+    for name, origin in KEYS.items():
+        path = settings.data / f"{name}.key"
+        kept = path.read_text(encoding="ascii").strip() if path.exists() else None
+        if kept is None or not accounts.knows_key(settings, kept):
+            write_private(path, accounts.make_key(settings, name, may=("send", "read"), origin=origin) + "\n")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, at no moment with other rights, and never half of it."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def _wait_until_ready(settings: Settings, children: Children, spoken: _Spoken) -> bool:
+    looks = 0
+
+    def is_ready() -> bool:
+        nonlocal looks
+        why = why_not_ready(settings.host, settings.port)
+        looks += 1
+        if why is not None and looks % SAY_WHY_EVERY == 0:
+            spoken.say(f"Not ready yet: {why}; programs' logs are in {settings.data / 'logs'}")
+        return why is None
+
+    spoken.say(f"Starting {', '.join(PROGRAMS)} …")
+    return children.wait_until(is_ready, check_every_s=READY_EVERY_S)
+
+
+def _send_history(settings: Settings, children: Children, spoken: _Spoken) -> bool:
+    """On the first start, the imagined past. Killed half-way it is sent again; nothing counts twice."""
+    done = settings.data / HISTORY_DONE
+    if done.exists():
+        return True
+    spoken.say("First start: the imaginary province sends its past.")
+    code = children.run_to_end(Program("history", (sys.executable, "-m", "simulators", "history")))
+    if code is None:
+        return False
+    if code == 0:
+        done.write_text(datetime.now(UTC).isoformat() + "\n", encoding="ascii")
+    else:
+        spoken.say(f"The past was not sent whole (exit code {code}); the next start tries again.")
+    return True
+
+
+def _welcome(settings: Settings, spoken: _Spoken, *, simulators: bool) -> None:
+    from ioc.processes import accounts
+
+    links = accounts.make_first_links(settings)
+    text = "\n".join(f"  {title}\n    {url}" for title, url in links)
+    spoken.say(f"The centre is ready: {settings.public_url}")
+    if spoken.out.isatty():
+        spoken.show(f"\nSign in (each link works once):\n{text}\n")
+    else:
+        path = settings.data / SIGN_IN_FILE
+        write_private(path, text + "\n")
+        spoken.say(f"One-time sign-in links are in {path}")
+    if simulators:
+        spoken.show(f"Try: {_python()} -m simulators scenario accident")
+    spoken.show("Stop: Ctrl-C")
+
+
+def _python() -> str:
+    """This interpreter as one would type it in the project's folder."""
+    path = Path(sys.executable)
+    return str(path.relative_to(PROJECT)) if path.is_relative_to(PROJECT) else str(path)
