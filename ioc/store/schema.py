@@ -45,8 +45,10 @@ provinces = Table(
     "provinces",
     metadata,
     Column("id", String, primary_key=True),
-    Column("digest", String, nullable=False),
+    Column("title_vi", String, nullable=False),
+    Column("title_en", String, nullable=False),
     Column("timezone", String, nullable=False),
+    Column("digest", String, nullable=False),
     Column("loaded_at", BigInteger, nullable=False),
     comment="the province folders that were loaded; the digest tells whether the files have changed since",
 )
@@ -66,6 +68,15 @@ units = Table(
     Column("lon", Float, nullable=False),
     Column("area_km2", Float, nullable=True),
     UniqueConstraint("code", "valid_from"),
+)
+
+levels = Table(
+    "levels",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("title_vi", String, nullable=False),
+    Column("title_en", String, nullable=False),
+    Column("rank", Integer, nullable=False),
 )
 
 successions = Table(

@@ -1,0 +1,70 @@
+"""Whether a message can be used now: the same judgement at the intake, for its sender, and at ingest, for the log.
+
+It knows the clock, the assets and the limits; what a message says is the feed's own matter.
+"""
+
+from collections.abc import Container
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from ioc.errors import InvalidMessage
+from ioc.feeds.feed import Feed
+from ioc.model.facts import OFFICE, CaseReport, Fact, Measurement
+
+OLDEST: Final = 946_684_800_000
+"""2000-01-01 UTC: the day level is kept for ever, and nothing older is a reading of ours."""
+
+
+class Reason(StrEnum):
+    """Why a message could not be used: the kinds of dead letters."""
+
+    UNREADABLE = "unreadable"
+    UNKNOWN_ASSET = "unknown_asset"
+    FUTURE = "future"
+    TOO_OLD = "too_old"
+    TOO_LARGE = "too_large"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is refused: messages of more bytes, times farther ahead (milliseconds)."""
+
+    message_bytes: int
+    future: int
+
+
+class Unusable(InvalidMessage):
+    """A message that cannot be used, with the kind of its dead letter."""
+
+    def __init__(self, kind: Reason, sentence: str) -> None:
+        super().__init__(sentence)
+        self.kind = kind
+
+
+def judged(feed: Feed, body: bytes, now: int, assets: Container[str], limits: Limits) -> Fact:
+    """The fact that a message states; Unusable where it cannot be used. `now` is UTC milliseconds."""
+    if len(body) > limits.message_bytes:
+        raise Unusable(Reason.TOO_LARGE, f"the message has {len(body)} bytes: at most {limits.message_bytes} are taken")
+    try:
+        fact = feed.decode(body)
+    except InvalidMessage as error:
+        raise Unusable(Reason.UNREADABLE, str(error)) from error
+    newest, oldest, asset = _bounds(fact)
+    if newest > now + limits.future:
+        raise Unusable(Reason.FUTURE, f"the time lies {(newest - now) // 1000} s ahead: set the sender's clock")
+    if oldest < OLDEST:
+        raise Unusable(Reason.TOO_OLD, "the time lies before 2000-01-01: nothing that old is kept")
+    if asset is not None and asset not in assets:
+        raise Unusable(Reason.UNKNOWN_ASSET, f"no asset has the id {asset[:120]!r}: ask for the list of assets")
+    return fact
+
+
+def _bounds(fact: Fact) -> tuple[int, int, str | None]:
+    """The newest and the oldest time that a fact speaks of as past, and its asset."""
+    if isinstance(fact, Measurement):
+        return fact.as_of, fact.at, fact.asset
+    if isinstance(fact, CaseReport):
+        office = fact.fields.get(OFFICE)
+        return fact.modified, fact.modified, office if isinstance(office, str) else None
+    return fact.as_of, fact.as_of, None

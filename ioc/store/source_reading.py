@@ -1,0 +1,132 @@
+"""Reading what is known of the sending systems: heartbeats, counts by minute, dead letters. Never contents."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from ioc.store.schema import changes, dead_letter_counts, marks, positions, source_counts, sources, writers
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """One system, feed and origin: its newest message (arrival, event time) and what came since some minute.
+
+    `lag` is the sum of (arrival - event time) of the accepted messages, in milliseconds.
+    """
+
+    source: str
+    feed: str
+    origin: int
+    last_message_at: int
+    last_event_at: int
+    accepted: int
+    rejected: int
+    duplicate: int
+    lag: int
+
+
+def read_sources(connection: Connection, *, since: int) -> list[SourceRow]:
+    """All sources in the order of their ids, with what they sent in the minutes from `since` on."""
+    counted = (
+        select(
+            source_counts.c.source,
+            source_counts.c.feed,
+            source_counts.c.origin,
+            func.sum(source_counts.c.accepted).label("accepted"),
+            func.sum(source_counts.c.rejected).label("rejected"),
+            func.sum(source_counts.c.duplicate).label("duplicate"),
+            func.sum(source_counts.c.lag).label("lag"),
+        )
+        .where(source_counts.c.minute >= since)
+        .group_by(source_counts.c.source, source_counts.c.feed, source_counts.c.origin)
+        .subquery()
+    )
+    found = connection.execute(
+        select(
+            sources.c.source,
+            sources.c.feed,
+            sources.c.origin,
+            sources.c.last_message_at,
+            sources.c.last_event_at,
+            counted.c.accepted,
+            counted.c.rejected,
+            counted.c.duplicate,
+            counted.c.lag,
+        )
+        .select_from(
+            sources.outerjoin(
+                counted,
+                (counted.c.source == sources.c.source)
+                & (counted.c.feed == sources.c.feed)
+                & (counted.c.origin == sources.c.origin),
+            )
+        )
+        .order_by(sources.c.source, sources.c.feed, sources.c.origin)
+    )
+    return [SourceRow(*row[:5], *(int(count or 0) for count in row[5:])) for row in found]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterCount:
+    source: str
+    feed: str
+    kind: str
+    count: int
+
+
+def read_dead_letter_counts(connection: Connection, *, since: int) -> list[DeadLetterCount]:
+    """How many messages of each source could not be used, by kind of reason, in the hours from `since` on."""
+    table = dead_letter_counts
+    found = connection.execute(
+        select(table.c.source, table.c.feed, table.c.kind, func.sum(table.c.count))
+        .where(table.c.hour >= since)
+        .group_by(table.c.source, table.c.feed, table.c.kind)
+        .order_by(table.c.source, table.c.feed, table.c.kind)
+    )
+    return [DeadLetterCount(row[0], row[1], row[2], int(row[3])) for row in found]
+
+
+# --- what changed ----------------------------------------------------------------------------------------------
+
+
+def read_writers(connection: Connection) -> dict[str, int]:
+    """The newest change of each writer: the vector that a reader starts from."""
+    return {row.writer: row.n for row in connection.execute(select(writers.c.writer, writers.c.n))}
+
+
+def read_changes(connection: Connection, writer: str, *, after: int) -> list[tuple[int, bytes]]:
+    """(n, touched) of the writer's changes after `after`, in order."""
+    found = connection.execute(
+        select(changes.c.n, changes.c.touched)
+        .where(changes.c.writer == writer, changes.c.n > after)
+        .order_by(changes.c.n)
+    )
+    return [(n, touched) for n, touched in found]
+
+
+# --- how the centre itself is doing ----------------------------------------------------------------------------
+
+
+class PositionRow(NamedTuple):
+    topic: str
+    partition: int
+    next_offset: int
+    event_time: int
+    updated_at: int
+
+
+def read_positions(connection: Connection) -> list[PositionRow]:
+    """Where ingest stands in each partition."""
+    table = positions
+    found = connection.execute(
+        select(table.c.topic, table.c.partition, table.c.next_offset, table.c.event_time, table.c.updated_at).order_by(
+            table.c.topic, table.c.partition
+        )
+    )
+    return [PositionRow(*row) for row in found]
+
+
+def count_marks(connection: Connection) -> int:
+    """How many batches of changed windows wait for their roll-up."""
+    return connection.execute(select(func.count()).select_from(marks)).scalar_one()

@@ -1,0 +1,1 @@
+"""From messages to one transaction: decoding and folding are pure, only `ingest` touches broker and store."""

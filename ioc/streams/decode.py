@@ -1,0 +1,150 @@
+"""Records of the log become facts, dead letters and heartbeats: pure, one pass, nothing escapes.
+
+A record that cannot be used costs one dead letter and never the batch. What was applied before (same source,
+batch id and partition, an index at or below the last one) is a duplicate: dropped and counted.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ioc.broker.port import BATCH, INDEX, ORIGIN, SOURCE, Partition, Received
+from ioc.feeds.feed import Feed
+from ioc.feeds.judging import Limits, Unusable, judged
+from ioc.model.facts import CaseReport, Figure, Measurement
+from ioc.model.origins import Origin
+from ioc.model.windows import MINUTE
+from ioc.store.dead_letters import DeadLetter
+from ioc.store.streams import BatchKey, Heartbeat
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """What decoding needs to turn ids into numbers."""
+
+    assets: Mapping[str, int]
+    series: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What one batch of records says.
+
+    `readings` holds flat rows (series, asset, origin, at, as_of, value, weight); `cases` and `figures` go with
+    feed and origin. `indexes` are the last applied index of each batch id.
+    """
+
+    readings: list[int] = field(default_factory=list)
+    cases: list[tuple[str, int, CaseReport]] = field(default_factory=list)
+    figures: list[tuple[int, Figure]] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+    heartbeats: list[Heartbeat] = field(default_factory=list)
+    indexes: dict[BatchKey, int] = field(default_factory=dict)
+    newest_event: int = 0
+
+
+class _Beat:
+    """Counts of one (source, feed, origin, minute) while a batch is decoded."""
+
+    __slots__ = ("accepted", "duplicate", "lag", "last_event_at", "last_message_at", "rejected")
+
+    def __init__(self) -> None:
+        self.accepted = self.rejected = self.duplicate = self.lag = 0
+        self.last_message_at = self.last_event_at = 0
+
+
+def batch_keys(partition: Partition, records: Iterable[Received]) -> set[BatchKey]:
+    """The batch ids that stand in the records: what must be known before they are decoded."""
+    return {
+        (record.headers.get(SOURCE, ""), record.headers[BATCH], partition.topic, partition.number)
+        for record in records
+        if BATCH in record.headers
+    }
+
+
+def decode(
+    feed: Feed,
+    partition: Partition,
+    records: Iterable[Received],
+    applied: Mapping[BatchKey, int],
+    numbered: Numbered,
+    limits: Limits,
+) -> Decoded:
+    """What the records of one partition say. The clock is each record's own time of append."""
+    said = Decoded(indexes=dict(applied))
+    beats: dict[tuple[str, int, int], _Beat] = {}
+    for record in records:
+        headers = record.headers
+        source = headers.get(SOURCE) or f"topic:{partition.topic}"
+        origin = int(headers.get(ORIGIN, Origin.LIVE))
+        beat_key = (source, origin, record.time // MINUTE * MINUTE)
+        beat = beats.get(beat_key)
+        if beat is None:
+            beat = beats[beat_key] = _Beat()
+        beat.last_message_at = max(beat.last_message_at, record.time)
+        batch = headers.get(BATCH)
+        if batch is not None:
+            key = (source, batch, partition.topic, partition.number)
+            index = int(headers.get(INDEX, 0))
+            if index <= said.indexes.get(key, -1):
+                beat.duplicate += 1
+                continue
+            said.indexes[key] = index
+        try:
+            event = _add(said, feed, origin, record, numbered, limits)
+        except Unusable as unusable:
+            beat.rejected += 1
+            said.letters.append(_letter(feed, partition, record, source, origin, unusable))
+            continue
+        beat.accepted += 1
+        beat.lag += max(0, record.time - event)
+        beat.last_event_at = max(beat.last_event_at, event)
+        said.newest_event = max(said.newest_event, event)
+    said.heartbeats = [
+        Heartbeat(
+            source,
+            feed.id,
+            origin,
+            minute,
+            beat.accepted,
+            beat.rejected,
+            beat.duplicate,
+            beat.lag,
+            beat.last_message_at,
+            beat.last_event_at,
+        )
+        for (source, origin, minute), beat in beats.items()
+    ]
+    return said
+
+
+def _add(said: Decoded, feed: Feed, origin: int, record: Received, numbered: Numbered, limits: Limits) -> int:
+    """Take in one record; its event time."""
+    fact = judged(feed, record.value, record.time, numbered.assets, limits)
+    if isinstance(fact, Measurement):
+        asset = numbered.assets[fact.asset]
+        at, as_of = fact.at, fact.as_of
+        for series, value, weight in fact.readings:
+            said.readings += (numbered.series[series.id], asset, origin, at, as_of, value, weight)
+        return as_of
+    if isinstance(fact, CaseReport):
+        said.cases.append((feed.id, origin, fact))
+        return fact.modified
+    said.figures.append((origin, fact))
+    return fact.as_of
+
+
+def _letter(
+    feed: Feed, partition: Partition, record: Received, source: str, origin: int, unusable: Unusable
+) -> DeadLetter:
+    return DeadLetter(
+        feed.id,
+        source,
+        origin,
+        record.time,
+        unusable.kind,
+        str(unusable),
+        record.value,
+        partition.topic,
+        partition.number,
+        record.offset,
+    )
