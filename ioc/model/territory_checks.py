@@ -1,8 +1,8 @@
 """What must hold of a territory as a whole, and one clear sentence for each record where it does not.
 
 The checks see all tables together and report every problem that they find, not the first only, so that the
-folder of a new province can be put right in one go. They refuse nothing that is merely unusual: overlapping centres,
-units without a known start, and assets that belong to no unit for a while are all allowed.
+folder of a new province can be put right in one go. They refuse nothing that is merely unusual: overlapping
+centres, units without a known start, and assets that belong to no unit for a while are all allowed.
 """
 
 from collections import Counter, defaultdict
@@ -92,11 +92,7 @@ def _ids(tables: Tables) -> Iterator[Problem]:
 
 def _periods(table: str, records: Sequence[Dated]) -> Iterator[Problem]:
     for row, record in enumerate(records):
-        if (
-            record.valid_from is not None
-            and record.valid_to is not None
-            and record.valid_to <= record.valid_from
-        ):
+        if record.valid_from is not None and record.valid_to is not None and record.valid_to <= record.valid_from:
             yield Problem(
                 table,
                 row,
@@ -122,9 +118,7 @@ def _units(tables: Tables, units: Mapping[str, Unit]) -> Iterator[Problem]:
             continue
         parent = units.get(unit.parent)
         if parent is None:
-            yield Problem(
-                "units", row, "parent", f"{unit.parent!r} is not in units; add it or correct the parent"
-            )
+            yield Problem("units", row, "parent", f"{unit.parent!r} is not in units; add it or correct the parent")
             continue
         if not _lies_within(unit, parent):
             yield Problem(
@@ -169,9 +163,7 @@ def _successions(successions: Sequence[Succession], units: Mapping[str, Unit]) -
             )
         pairs.add((one.from_unit, one.to_unit))
         if not 0 < one.share <= 1:
-            yield Problem(
-                "successions", row, "share", f"{one.share} is no share; write a number above 0, at most 1"
-            )
+            yield Problem("successions", row, "share", f"{one.share} is no share; write a number above 0, at most 1")
         if not unknown and units[one.from_unit].valid_to != units[one.to_unit].valid_from:
             yield Problem(
                 "successions",
@@ -216,9 +208,7 @@ def _coverage(
     for row, one in enumerate(coverage):
         pairs[one.centre, one.unit].append((row, one))
         if one.centre not in centres:
-            yield Problem(
-                "coverage", row, "centre", f"{one.centre!r} is not in centres; add it or correct the id"
-            )
+            yield Problem("coverage", row, "centre", f"{one.centre!r} is not in centres; add it or correct the id")
         unit = units.get(one.unit)
         if unit is None:
             yield Problem("coverage", row, "unit", f"{one.unit!r} is not in units; add it or correct the id")
@@ -236,15 +226,11 @@ def _memberships(
         by_asset[one.asset].append((row, one))
         asset, unit = assets.get(one.asset), units.get(one.unit)
         if asset is None:
-            yield Problem(
-                "asset_units", row, "asset", f"{one.asset!r} is not in assets; add it or correct the id"
-            )
+            yield Problem("asset_units", row, "asset", f"{one.asset!r} is not in assets; add it or correct the id")
         elif not _lies_within(one, asset):
             yield _outside("asset_units", row, one, asset)
         if unit is None:
-            yield Problem(
-                "asset_units", row, "unit", f"{one.unit!r} is not in units; add it or correct the id"
-            )
+            yield Problem("asset_units", row, "unit", f"{one.unit!r} is not in units; add it or correct the id")
         elif not _lies_within(one, unit):
             yield _outside("asset_units", row, one, unit)
     for asset_id, rows in by_asset.items():
@@ -296,9 +282,7 @@ def _cycles(table: str, pairs: Iterable[tuple[str, str | None]]) -> Iterator[Pro
 
 
 def _lies_within(inner: Dated, outer: Dated) -> bool:
-    starts = outer.valid_from is None or (
-        inner.valid_from is not None and inner.valid_from >= outer.valid_from
-    )
+    starts = outer.valid_from is None or (inner.valid_from is not None and inner.valid_from >= outer.valid_from)
     ends = outer.valid_to is None or (inner.valid_to is not None and inner.valid_to <= outer.valid_to)
     return starts and ends
 
