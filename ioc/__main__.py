@@ -5,7 +5,6 @@ OpenCV. An error that somebody can do something about is one sentence and exit c
 """
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -25,13 +24,10 @@ app = typer.Typer(
 
 
 def _start(program: str) -> Settings:
+    """Read the settings first: what is wrong with them shows before anything heavy is loaded."""
     settings = Settings.load()
     logs.configure(program, level=settings.log_level, form=settings.log_format)
     return settings
-
-
-def _run(program: str, main: Callable[[Settings], int]) -> None:
-    raise typer.Exit(main(_start(program)))
 
 
 @app.command()
@@ -41,49 +37,55 @@ def run(
     ] = True,
 ) -> None:
     """Start the whole centre on this machine, and keep it running."""
+    settings = _start("run")
     from ioc.processes import run as program
 
-    raise typer.Exit(program.main(_start("run"), simulators=simulators))
+    raise typer.Exit(program.main(settings, simulators=simulators))
 
 
 @app.command()
 def web() -> None:
     """Serve screens, the intake and the read API."""
+    settings = _start("web")
     from ioc.processes import web as program
 
-    _run("web", program.main)
+    raise typer.Exit(program.main(settings))
 
 
 @app.command()
 def ingest() -> None:
     """Turn the broker's messages into windows, cases and figures."""
+    settings = _start("ingest")
     from ioc.processes import ingest as program
 
-    _run("ingest", program.main)
+    raise typer.Exit(program.main(settings))
 
 
 @app.command()
 def jobs() -> None:
     """Roll up, watch stocks and forget what is no longer kept."""
+    settings = _start("jobs")
     from ioc.processes import jobs as program
 
-    _run("jobs", program.main)
+    raise typer.Exit(program.main(settings))
 
 
 @app.command()
 def setup() -> None:
     """Create or migrate the store and load the province; safe to repeat."""
+    settings = _start("setup")
     from ioc.processes import setup as program
 
-    _run("setup", program.main)
+    raise typer.Exit(program.main(settings))
 
 
 @app.command()
 def check() -> None:
     """Say in plain words what is wrong with settings, disk, clock, port, province, store and broker."""
+    settings = _start("check")
     from ioc.processes import check as program
 
-    raise typer.Exit(program.main(_start("check")))
+    raise typer.Exit(program.main(settings))
 
 
 @app.command()
@@ -92,9 +94,10 @@ def publish(
     files: Annotated[list[Path], typer.Argument(help="JSON Lines; .gz is unpacked; - is the standard input.")],
 ) -> None:
     """Send messages from files to a feed, and report by line what is rejected."""
+    settings = _start("publish")
     from ioc.processes import publish as program
 
-    raise typer.Exit(program.main(_start("publish"), feed, files))
+    raise typer.Exit(program.main(settings, feed, files))
 
 
 def main() -> None:

@@ -37,9 +37,7 @@ def without_password(text: str) -> str:
     return _PASSWORD.sub(r"\1***@", text)
 
 
-def _setting(
-    default: Any, *, unit: str, reason: str, ge: float | None = None, le: float | None = None
-) -> Any:
+def _setting(default: Any, *, unit: str, reason: str, ge: float | None = None, le: float | None = None) -> Any:
     """One setting: its default (or a function of the settings above it), unit, range and reason."""
     described: dict[str, Any] = {
         "description": reason,
@@ -109,16 +107,10 @@ class Settings(BaseModel):
     )
 
     # How long each level of windows is kept; days are kept for ever
-    keep_10s: int = _setting(
-        2, unit="days", ge=1, le=31, reason="finest windows: the current picture and late data"
-    )
-    keep_1m: int = _setting(
-        14, unit="days", ge=1, le=366, reason="two weeks to look into an incident by the minute"
-    )
+    keep_10s: int = _setting(2, unit="days", ge=1, le=31, reason="finest windows: the current picture and late data")
+    keep_1m: int = _setting(14, unit="days", ge=1, le=366, reason="two weeks to look into an incident by the minute")
     keep_15m: int = _setting(90, unit="days", ge=1, le=3660, reason="a quarter to compare rush hours")
-    keep_1h: int = _setting(
-        730, unit="days", ge=1, le=36600, reason="two years, so that each hour has its last year's"
-    )
+    keep_1h: int = _setting(730, unit="days", ge=1, le=36600, reason="two years, so that each hour has its last year's")
     rollup_every: float = _setting(
         2.0,
         unit="s",
@@ -308,9 +300,7 @@ def _config_path(environ: Mapping[str, str], folder: Path) -> Path | None:
     if named := environ.get("IOC_CONFIG"):
         path = Path(named).expanduser()
         if not path.is_file():
-            raise SettingsError(
-                f"IOC_CONFIG names {path}, which is not a file: create it or unset IOC_CONFIG."
-            )
+            raise SettingsError(f"IOC_CONFIG names {path}, which is not a file: create it or unset IOC_CONFIG.")
         return path
     path = folder / CONFIG_FILE
     return path if path.is_file() else None
@@ -377,9 +367,7 @@ def as_markdown() -> str:
         extra = field.json_schema_extra
         unit = extra["unit"] if isinstance(extra, dict) else ""
         default = _COMPUTED_DEFAULTS.get(name) or f"`{_as_text(field.default)}`"
-        lines.append(
-            f"| `{PREFIX}{name.upper()}` | {unit} | {default} | {_limits(name)} | {field.description} |"
-        )
+        lines.append(f"| `{PREFIX}{name.upper()}` | {unit} | {default} | {_limits(name)} | {field.description} |")
     return "\n".join(lines) + "\n"
 
 
