@@ -25,8 +25,9 @@ from ioc.errors import SettingsError
 
 PREFIX: Final = "IOC_"
 CONFIG_FILE: Final = "ioc.toml"
-# Names with our prefix that are not settings of the centre: the file's name, the tests', the simulators'.
-RESERVED: Final = ("IOC_CONFIG", "IOC_PROVE", "IOC_TEST_", "IOC_SIM_", "IOC_BENCH_")
+# Names with our prefix that are not settings of the centre: the file's name, the simulators' and the tests'.
+NOT_SETTINGS: Final = frozenset({"IOC_CONFIG", "IOC_URL", "IOC_KEY", "IOC_PROVE"})
+NOT_SETTINGS_PREFIXES: Final = ("IOC_TEST_", "IOC_BENCH_")
 PROJECT: Final = Path(__file__).resolve().parent.parent
 
 _PASSWORD = re.compile(r"(://[^/@\s:]*:)[^/@\s]*@")
@@ -278,7 +279,7 @@ class Settings(BaseModel):
             for key, value in _read_toml(path).items():
                 stated[_known(key, key.lower(), f"{path}")] = (f"{key} in {path}", value)
         for variable, text in environ.items():
-            if variable.startswith(PREFIX) and not variable.startswith(RESERVED):
+            if variable.startswith(PREFIX) and not _is_for_others(variable):
                 key = _known(variable, variable.removeprefix(PREFIX).lower(), "the environment")
                 stated[key] = (variable, text)
         try:
@@ -290,6 +291,10 @@ class Settings(BaseModel):
         """These settings as environment variables, so that a child program has exactly the same."""
         values = self.model_dump(mode="json")
         return {PREFIX + name.upper(): _as_text(value) for name, value in values.items()}
+
+
+def _is_for_others(variable: str) -> bool:
+    return variable in NOT_SETTINGS or variable.startswith(NOT_SETTINGS_PREFIXES)
 
 
 def _as_text(value: object) -> str:

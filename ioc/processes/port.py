@@ -49,10 +49,19 @@ def why_not_ready(host: str, port: int) -> str | None:
         return f"/readyz answers {status}"
 
 
+def url_on_this_machine(host: str, port: int) -> str:
+    """Where programs on this machine reach the centre."""
+    reachable = _reachable(host)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def _reachable(host: str) -> str:
+    """A program that listens on all addresses is reached on this machine's own."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+
+
 def _get(host: str, port: int, path: str) -> tuple[int, str]:
-    # A program that listens on all addresses is reached on this machine's own.
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-    connection = http.client.HTTPConnection(reachable, port, timeout=TIMEOUT_S)
+    connection = http.client.HTTPConnection(_reachable(host), port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()

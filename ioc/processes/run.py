@@ -20,7 +20,7 @@ from typing import Final, TextIO
 from ioc import logs
 from ioc.errors import IocError, SettingsError
 from ioc.processes.children import Children, Program
-from ioc.processes.port import check_port, why_not_ready
+from ioc.processes.port import check_port, url_on_this_machine, why_not_ready
 from ioc.settings import PROJECT, Settings
 
 PROGRAMS: Final = ("web", "ingest", "jobs")
@@ -28,8 +28,6 @@ HISTORY_DONE: Final = "simulators.history-done"
 SIGN_IN_FILE: Final = "sign-in.txt"
 READY_EVERY_S: Final = 0.2
 SAY_WHY_EVERY: Final = 50  # looks at /readyz: ten seconds
-# The keys that the simulators find in the data folder, and the origin that is bound to each.
-KEYS: Final = {"simulators": "simulated", "replay": "replay"}
 
 
 def main(settings: Settings, *, simulators: bool = True, out: TextIO = sys.stdout) -> int:
@@ -43,8 +41,7 @@ def main(settings: Settings, *, simulators: bool = True, out: TextIO = sys.stdou
             simulators = False
         if simulators:
             make_keys(settings)
-        environ = {**os.environ, **settings.environ(), "PYTHONUNBUFFERED": "1"}
-        with Children(settings.data / "logs", spoken.say, environ=environ, folder=PROJECT) as children:
+        with Children(settings.data / "logs", spoken.say, environ=_environ(settings), folder=PROJECT) as children:
             _run(settings, children, spoken, simulators=simulators)
             spoken.say("Stopping …")
         spoken.say("Stopped; the data stays in " + str(settings.data))
@@ -91,6 +88,17 @@ def _run(settings: Settings, children: Children, spoken: _Spoken, *, simulators:
     children.wait_for_stop()
 
 
+def _environ(settings: Settings) -> dict[str, str]:
+    """What the programs get: exactly these settings, and the simulators this centre and the keys made for it."""
+    outside = {name: text for name, text in os.environ.items() if name not in ("IOC_CONFIG", "IOC_KEY")}
+    return {
+        **outside,
+        **settings.environ(),
+        "IOC_URL": url_on_this_machine(settings.host, settings.port),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
 def make_data_folder(data: Path) -> None:
     """The data folder, which only its owner may enter: it holds keys and raw messages."""
     try:
@@ -128,14 +136,31 @@ def set_up(settings: Settings) -> None:
 
 
 def make_keys(settings: Settings) -> None:
-    """Make sure that the simulators' key files hold keys that this store knows."""
-    from ioc.processes import accounts
+    """Make sure that the simulators' key files hold keys that this store knows, for all feeds and centres."""
+    from ioc.feeds import FEEDS
+    from ioc.model.access import Permission, system_principal
+    from ioc.model.origins import Origin
+    from ioc.operations.keys import NewKey, add_key, principal_of_key
+    from ioc.store.access import centre_ids
+    from ioc.store.engine import Store
 
-    for name, origin in KEYS.items():
-        path = settings.data / f"{name}.key"
-        kept = path.read_text(encoding="ascii").strip() if path.exists() else None
-        if kept is None or not accounts.knows_key(settings, kept):
-            write_private(path, accounts.make_key(settings, name, may=("send", "read"), origin=origin) + "\n")
+    store = Store.open(settings.store)
+    try:
+        with store.reading() as connection:
+            centres = frozenset(centre_ids(connection))
+        for name, origin in (("simulators", Origin.SIMULATED), ("replay", Origin.REPLAY)):
+            path = settings.data / f"{name}.key"
+            kept = path.read_text(encoding="ascii").strip() if path.exists() else ""
+            known = principal_of_key(store, kept, settings) if kept else None
+            if known is not None and (known.feeds, known.centres) == (frozenset(FEEDS), centres):
+                continue
+            may = frozenset({Permission.SEND, Permission.READ})
+            key = NewKey(name, origin, may, feeds=frozenset(FEEDS), centres=centres)
+            now = datetime.now(UTC)
+            token = add_key(system_principal("run"), store, settings, key, now=now, replace_existing=True)
+            write_private(path, token + "\n")
+    finally:
+        store.close()
 
 
 def write_private(path: Path, text: str) -> None:
