@@ -37,24 +37,20 @@ BINH_DUONG = (
         "ql13",
         "QL13",
         "10.8655,106.7080; Vĩnh Phú; Lái Thiêu; 10.9230,106.7000; Hưng Định; 10.9540,106.6830; Phú Thọ; "
-        "10.9790,106.6690; "
-        "10.9960,106.6620; 11.0200,106.6480; Tân Định (Bến Cát); 11.0800,106.6190; Thới Hòa; Mỹ Phước; "
-        "Lai Hưng; 11.2600,106.6280; "
-        "Lai Uyên; Trừ Văn Thố; 11.3800,106.6060",
+        "10.9790,106.6690; 10.9960,106.6620; 11.0200,106.6480; Tân Định (Bến Cát); 11.0800,106.6190; "
+        "Thới Hòa; Mỹ Phước; Lai Hưng; 11.2600,106.6280; Lai Uyên; Trừ Văn Thố; 11.3800,106.6060",
     ),
     _road(
         "my-phuoc-tan-van",
         "Mỹ Phước – Tân Vạn",
         "10.8925,106.8200; Bình An; Tân Đông Hiệp; 10.9330,106.7560; An Phú; Bình Chuẩn; 11.0050,106.7040; "
-        "Phú Tân; "
-        "11.0520,106.6830; Hòa Phú; Hòa Lợi; 11.1280,106.6420; Mỹ Phước",
+        "Phú Tân; 11.0520,106.6830; Hòa Phú; Hòa Lợi; 11.1280,106.6420; Mỹ Phước",
     ),
     _road(
         "dt741",
         "ĐT741",
         "11.0330,106.6420; Định Hòa; 11.0520,106.6680; Hòa Phú; Hòa Lợi; Chánh Phú Hòa; 11.2020,106.6900; "
-        "Phước Hòa; Vĩnh Hòa; "
-        "Phước Vĩnh; An Bình (Phú Giáo); 11.3700,106.8560",
+        "Phước Hòa; Vĩnh Hòa; Phước Vĩnh; An Bình (Phú Giáo); 11.3700,106.8560",
     ),
     _road(
         "dt742",
@@ -68,14 +64,16 @@ BINH_DUONG = (
         IN_TOWN_KM,
     ),
     _road(
-        "dt743c", "ĐT743C", "10.9230,106.7000; 10.9160,106.7150; Bình Hòa; 10.9080,106.7440; Tân Đông Hiệp", IN_TOWN_KM
+        "dt743c",
+        "ĐT743C",
+        "10.9230,106.7000; 10.9160,106.7150; Bình Hòa; 10.9080,106.7440; Tân Đông Hiệp",
+        IN_TOWN_KM,
     ),
     _road(
         "dt744",
         "ĐT744",
         "Chánh Mỹ; Tương Bình Hiệp; Tân An; Phú An; An Tây; 11.1280,106.5490; 11.1680,106.5280; "
-        "11.1830,106.4950; Thanh Tuyền; Thanh An; "
-        "Dầu Tiếng; Định Thành",
+        "11.1830,106.4950; Thanh Tuyền; Thanh An; Dầu Tiếng; Định Thành",
     ),
     _road(
         "dt745",
@@ -87,8 +85,8 @@ BINH_DUONG = (
     _road(
         "dt746",
         "ĐT746",
-        "Bình Chuẩn; Tân Phước Khánh; 11.0200,106.7340; Khánh Bình; 11.0580,106.7740; Uyên Hưng; Đất Cuốc; Tân Mỹ; "
-        "Thường Tân; Lạc An; 11.1000,106.9280; Hiếu Liêm",
+        "Bình Chuẩn; Tân Phước Khánh; 11.0200,106.7340; Khánh Bình; 11.0580,106.7740; Uyên Hưng; Đất Cuốc; "
+        "Tân Mỹ; Thường Tân; Lạc An; 11.1000,106.9280; Hiếu Liêm",
     ),
     _road(
         "dt747",
@@ -96,23 +94,44 @@ BINH_DUONG = (
         "Thái Hòa; Thạnh Phước; Khánh Bình; 11.0620,106.7840; 11.0850,106.7820; Hội Nghĩa; Bình Mỹ; "
         "Tân Bình (Bắc Tân Uyên)",
     ),
-    _road("dt748", "ĐT748", "Mỹ Phước; An Điền; 11.1480,106.5500; An Lập; 11.2420,106.4660; Định Hiệp"),
-    _road("dt749a", "ĐT749A", "Mỹ Phước; Long Nguyên; 11.2240,106.5480; Long Tân; Long Hòa; Minh Tân; Minh Hòa"),
+    _road(
+        "dt748",
+        "ĐT748",
+        "Mỹ Phước; An Điền; 11.1480,106.5500; An Lập; 11.2420,106.4660; Định Hiệp",
+    ),
+    _road(
+        "dt749a",
+        "ĐT749A",
+        "Mỹ Phước; Long Nguyên; 11.2240,106.5480; Long Tân; Long Hòa; Minh Tân; Minh Hòa",
+    ),
     _road(
         "dt750",
         "ĐT750",
         "Vĩnh Hòa; 11.2800,106.7400; Tân Long; 11.3050,106.6620; Lai Uyên; Cây Trường II; Long Hòa; "
         "11.3200,106.4600; Định Hiệp",
     ),
-    _road("dh507", "ĐH507", "Phước Vĩnh; Tân Hiệp (Phú Giáo); An Linh; An Long; 11.3690,106.7300; Phước Sang; An Thái"),
-    _road("dh411", "ĐH411", "Uyên Hưng; 11.0980,106.8200; Tân Thành; 11.1750,106.8620; Tân Định (Bắc Tân Uyên)"),
+    _road(
+        "dh507",
+        "ĐH507",
+        "Phước Vĩnh; Tân Hiệp (Phú Giáo); An Linh; An Long; 11.3690,106.7300; Phước Sang; An Thái",
+    ),
+    _road(
+        "dh411",
+        "ĐH411",
+        "Uyên Hưng; 11.0980,106.8200; Tân Thành; 11.1750,106.8620; Tân Định (Bắc Tân Uyên)",
+    ),
     _road(
         "pham-ngoc-thach",
         "Phạm Ngọc Thạch",
         "Hiệp Thành; 11.0080,106.6680; Phú Mỹ; 11.0420,106.6780; Hòa Phú",
         IN_TOWN_KM,
     ),
-    _road("huynh-van-luy", "Huỳnh Văn Lũy", "Hiệp Thành; Phú Lợi; 11.0030,106.6870; Phú Mỹ; Phú Tân", IN_TOWN_KM),
+    _road(
+        "huynh-van-luy",
+        "Huỳnh Văn Lũy",
+        "Hiệp Thành; Phú Lợi; 11.0030,106.6870; Phú Mỹ; Phú Tân",
+        IN_TOWN_KM,
+    ),
     _road(
         "cach-mang-thang-tam",
         "Cách Mạng Tháng Tám",
@@ -125,10 +144,23 @@ BINH_DUONG = (
         "Phú Hòa; 10.9750,106.6750; 10.9790,106.6630; 10.9850,106.6480; Chánh Mỹ",
         IN_TOWN_KM,
     ),
-    _road("ql1k", "QL1K", "10.8835,106.7800; Đông Hòa; 10.8990,106.7920; Bình An; 10.9170,106.8010", IN_TOWN_KM),
-    _road("ql1", "QL1", "10.8690,106.7430; An Bình (Dĩ An); 10.8800,106.7650", IN_TOWN_KM),
     _road(
-        "xa-lo-ha-noi", "Xa lộ Hà Nội", "10.8820,106.7850; 10.8860,106.7990; Bình Thắng; 10.9010,106.8220", IN_TOWN_KM
+        "ql1k",
+        "QL1K",
+        "10.8835,106.7800; Đông Hòa; 10.8990,106.7920; Bình An; 10.9170,106.8010",
+        IN_TOWN_KM,
+    ),
+    _road(
+        "ql1",
+        "QL1",
+        "10.8690,106.7430; An Bình (Dĩ An); 10.8800,106.7650",
+        IN_TOWN_KM,
+    ),
+    _road(
+        "xa-lo-ha-noi",
+        "Xa lộ Hà Nội",
+        "10.8820,106.7850; 10.8860,106.7990; Bình Thắng; 10.9010,106.8220",
+        IN_TOWN_KM,
     ),
     _road(
         "tran-hung-dao",
@@ -136,7 +168,12 @@ BINH_DUONG = (
         "An Bình (Dĩ An); Dĩ An; 10.9060,106.7560; Tân Bình (Dĩ An)",
         IN_TOWN_KM,
     ),
-    _road("thu-khoa-huan", "Thủ Khoa Huân", "Hưng Định; Thuận Giao; 10.9630,106.7200; Bình Chuẩn", IN_TOWN_KM),
+    _road(
+        "thu-khoa-huan",
+        "Thủ Khoa Huân",
+        "Hưng Định; Thuận Giao; 10.9630,106.7200; Bình Chuẩn",
+        IN_TOWN_KM,
+    ),
 )
 
 
