@@ -131,7 +131,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.section("real parts")
     for part in PARTS:
         why = _unused(config, part)
-        words = f"used by {config.stash[_RAN][part.marker]} tests" if why is None else f"not used: {why}"
+        ran = config.stash[_RAN][part.marker]
+        words = f"used by {ran} test{'s' * (ran > 1)}" if why is None else f"not used: {why}"
         failed = why is not None and part.marker in _required(config)
         terminalreporter.write_line(f"{part.title + ':':<13}{words}{' - but IOC_TEST_REQUIRE asks for it' * failed}")
 
