@@ -49,11 +49,13 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Faces keyed by (older commune, newer commune); shares of each older commune; road segments."""
+    """Faces keyed by (older commune, newer commune); shares of each older commune; road segments; and the names of
+    the province's communes whose point had to be moved off another one."""
 
     faces: tuple[Face, ...]
     shares: Mapping[tuple[str, str], float]
     segments: tuple[Segment, ...]
+    moved: tuple[str, ...]
 
     def shapes(self, unit_of: Callable[[str, str], str]) -> dict[str, BaseGeometry]:
         """The shape of each unit that `unit_of` names for an (older, newer) commune."""
@@ -74,8 +76,6 @@ def draw_map(
     """`around` are all communes before the reform, the neighbours' too; `moves` names those of the province."""
     points, moved = nudged([projection.to_km(float(row["lat"]), float(row["lon"])) for row in around])
     inside = {row["oldWardCode"] for row in moves}
-    if inside & {around[row]["wardCode"] for row in moved}:
-        raise ValueError("two communes of the province have one point: give each its own in the list of points")
     cells = {row["wardCode"]: cell for row, cell in zip(around, voronoi_cells(points), strict=True)}
     ward_points = {row["wardCode"]: projection.to_km(float(row["lat"]), float(row["lon"])) for row in after}
     faces = _cut_faces(moves, cells, ward_points)
@@ -88,7 +88,12 @@ def draw_map(
     )
     drawn = tuple(smoothed(faces, groupings))
     named = _named_points(around, points, inside)
-    return Drawing(drawn, _shares(drawn), tuple(_segments(roads, segments, drawn, named, projection)))
+    return Drawing(
+        drawn,
+        _shares(drawn),
+        tuple(_segments(roads, segments, drawn, named, projection)),
+        tuple(around[row]["ward"] for row in moved if around[row]["wardCode"] in inside),
+    )
 
 
 def _codes(key: Hashable) -> tuple[str, str]:

@@ -282,7 +282,8 @@ def draw(plan: Plan, source: Path, into: Path) -> str:
     write_table(folder / "asset_units.csv", belongs)
     if drawing is not None:
         write_shapes(folder, plan, lists, drawing, all_units)
-    return f"{folder}: {len(all_units)} units, {len(all_assets)} assets, {'shapes' if drawing else 'no shapes'}"
+    said = f"{folder}: {len(all_units)} units, {len(all_assets)} assets, {'shapes' if drawing else 'no shapes'}"
+    return said + (f"; moved off another's point: {', '.join(drawing.moved)}" if drawing and drawing.moved else "")
 
 
 def write_shapes(folder: Path, plan: Plan, lists: Lists, drawing: Drawing, all_units: Records) -> None:
