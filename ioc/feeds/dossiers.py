@@ -14,7 +14,8 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ioc.feeds.feed import CaseRules, Feed, milliseconds_of
+from ioc.errors import InvalidMessage
+from ioc.feeds.feed import OLDEST, CaseRules, Feed, milliseconds, milliseconds_of
 from ioc.model.facts import OFFICE, Case, CaseReport, CaseTimes, Fact
 from ioc.model.series import Better, Combine, Kpi, Series, Text
 from ioc.model.windows import DAY, SECOND
@@ -44,18 +45,28 @@ class Dossier(msgspec.Struct, rename="camel", gc=False):
     source_code: Word | UnsetType | None = UNSET
 
 
+_FARTHEST_DUE: Final = milliseconds("2100-01-01")
+
+
 def read(message: Dossier) -> CaseReport:
     """What the message says, field by field; what it leaves out is not mentioned."""
-    said: dict[str, str | int | None] = {OFFICE: message.office, "received": milliseconds_of(message.received)}
-    for name in ("due", "finished", "returned"):
+    modified = milliseconds_of(message.modified)
+    said: dict[str, str | int | None] = {"received": milliseconds_of(message.received)}
+    for name in ("finished", "returned"):
         value = getattr(message, name)
         if value is not UNSET:
             said[name] = None if value is None else milliseconds_of(value)
+    past = [modified, *(time for time in said.values() if isinstance(time, int))]
+    if message.due is not UNSET:
+        said["due"] = None if message.due is None else milliseconds_of(message.due)
+        if isinstance(said["due"], int) and not OLDEST <= said["due"] < _FARTHEST_DUE:
+            raise InvalidMessage("due lies outside the years 2000 to 2099: send the date that was promised")
+    said[OFFICE] = message.office
     for name in ("procedure", "field", "channel", "state", "source_code"):
         value = getattr(message, name)
         if value is not UNSET:
             said[name] = value
-    return CaseReport(message.id, milliseconds_of(message.modified), said)
+    return CaseReport(message.id, modified, said, (min(past), max(past)))
 
 
 def key(fact: Fact) -> str:

@@ -16,6 +16,9 @@ from ioc.errors import InvalidMessage
 from ioc.model.facts import Case, CaseTimes, Fact
 from ioc.model.series import Kpi, Series, Text
 
+OLDEST: Final = 946_684_800_000
+"""2000-01-01 UTC: the day level is kept for ever, and nothing older is a reading of ours."""
+
 _NUL: Final = (b"\x00", b"\\u0000")
 
 

@@ -6,14 +6,10 @@ It knows the clock, the assets and the limits; what a message says is the feed's
 from collections.abc import Container
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
 from ioc.errors import InvalidMessage
-from ioc.feeds.feed import Feed
+from ioc.feeds.feed import OLDEST, Feed
 from ioc.model.facts import OFFICE, CaseReport, Fact, Measurement
-
-OLDEST: Final = 946_684_800_000
-"""2000-01-01 UTC: the day level is kept for ever, and nothing older is a reading of ours."""
 
 
 class Reason(StrEnum):
@@ -66,5 +62,5 @@ def _bounds(fact: Fact) -> tuple[int, int, str | None]:
         return fact.as_of, fact.at, fact.asset
     if isinstance(fact, CaseReport):
         office = fact.fields.get(OFFICE)
-        return fact.modified, fact.modified, office if isinstance(office, str) else None
+        return fact.happened[1], fact.happened[0], office if isinstance(office, str) else None
     return fact.as_of, fact.as_of, None

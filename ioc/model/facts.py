@@ -27,12 +27,14 @@ OFFICE: Final = "office"
 class CaseReport:
     """What one message says of one case. `fields` holds only what it speaks of; None means "known to be empty".
 
-    Times are UTC milliseconds, everything else is text. `modified` dates the statement.
+    Times are UTC milliseconds, everything else is text. `modified` dates the statement; `happened` are the
+    oldest and the newest time that it tells as past.
     """
 
     case: str
     modified: int
     fields: dict[str, str | int | None]
+    happened: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from ioc.errors import StoreError
 
+__all__ = ["Connection", "Store"]
+
 BUSY_TIMEOUT_MS: Final = 30_000
 """How long a writer waits for another writer; the longest transactions are of one chunk of roll-ups (0.1 s)."""
 

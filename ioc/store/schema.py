@@ -427,5 +427,5 @@ job_slots = Table(
     Column("owner", String, nullable=False),
     Column("lease_ends_at", BigInteger, nullable=False),
     Column("done_at", BigInteger, nullable=True),
-    comment="each run of each job once: the lease says who works on it, done is set in the transaction of its effect",
+    comment="each run of each job once: the lease says who works on it, done comes in the transaction of its effect",
 )

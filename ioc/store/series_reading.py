@@ -6,42 +6,13 @@ short numbers. Nothing here decides who may see a row: operations do, before the
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, Table, and_, func, select, union_all
 
-from ioc.model.windows import COARSEST, LEVELS, Keeping, Level, Window, bucket_start
-from ioc.store.schema import latest, places, positions, provinces, series, windows
-
-
-@dataclass(frozen=True, slots=True)
-class Numbers:
-    """The short numbers of places and series, by their text ids."""
-
-    series: dict[str, int]
-    places: dict[str, int]
-
-
-def read_numbers(connection: Connection) -> Numbers:
-    return Numbers(
-        {key: number for number, key in connection.execute(select(series.c.id, series.c.key))},
-        {key: number for number, key in connection.execute(select(places.c.id, places.c.key))},
-    )
-
-
-class ProvinceRow(NamedTuple):
-    id: str
-    digest: str
-    timezone: str
-
-
-def read_provinces(connection: Connection) -> tuple[ProvinceRow, ...]:
-    """The loaded provinces; a changed digest says that the territory was loaded anew."""
-    found = connection.execute(
-        select(provinces.c.id, provinces.c.digest, provinces.c.timezone).order_by(provinces.c.id)
-    )
-    return tuple(ProvinceRow(*row) for row in found)
-
+from ioc.model.columns import COLUMNS, Integers, table_of
+from ioc.model.windows import COARSEST, LEVELS, Keeping, Level, bucket_start
+from ioc.store.schema import latest, positions, windows
 
 # --- spans -----------------------------------------------------------------------------------------------------
 
@@ -122,26 +93,23 @@ class Key(NamedTuple):
     origin: int
 
 
-_MEASURES: Final = ("start", "count", "weight", "sum", "min", "max", "last_at", "last")
-
-
 def read_windows(
     connection: Connection,
     pieces: Sequence[Piece],
     series_numbers: Collection[int],
     place_numbers: Collection[int],
     origins: Collection[int],
-) -> list[tuple[Key, Window]]:
-    """The windows of all pieces, in no order."""
+) -> Integers:
+    """The windows of all pieces as one table of columns (`ioc.model.columns`), in no order."""
     if not (pieces and series_numbers and place_numbers and origins):
-        return []
+        return table_of([])
     parts: list[Select[Any]] = []
     for piece in pieces:
         table = windows[piece.level.number]
-        columns = select(table.c.series, table.c.place, table.c.origin, *(table.c[name] for name in _MEASURES))
+        columns = select(*(table.c[name] for name in COLUMNS))
         parts.append(_where(columns, table, piece, series_numbers, place_numbers, origins))
     found = connection.execute(union_all(*parts) if len(parts) > 1 else parts[0])
-    return [(Key(row[0], row[1], row[2]), Window(*row[3:])) for row in found]
+    return table_of(found.tuples().all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,12 +218,10 @@ def read_current(
     place_numbers: Collection[int],
     *,
     span: int,
-    not_before: int,
 ) -> dict[Key, Total]:
     """One series at many places over the `span` that ends at each place's own newest observation.
 
-    Places whose newest observation is older than `not_before` are silent and left out. `level` must still be kept
-    at `not_before - span`.
+    `level` must be one that is still kept where these spans begin.
     """
     if not place_numbers:
         return {}
@@ -284,13 +250,27 @@ def read_current(
                 ),
             )
         )
-        .where(latest.c.series == series_number, latest.c.place.in_(place_numbers), latest.c.as_of >= not_before)
+        .where(latest.c.series == series_number, latest.c.place.in_(place_numbers))
         .group_by(table.c.series, table.c.place, table.c.origin)
     )
     return {
         Key(row[0], row[1], row[2]): Total(int(row[3]), int(row[4]), int(row[5]), row[6], row[7], row[8])
         for row in connection.execute(statement)
     }
+
+
+def count_reporting(
+    connection: Connection, series_numbers: Collection[int], place_numbers: Collection[int], *, since: int
+) -> dict[tuple[int, int], int]:
+    """How many of the places were heard of since then, by (series, origin)."""
+    if not (series_numbers and place_numbers):
+        return {}
+    found = connection.execute(
+        select(latest.c.series, latest.c.origin, func.count())
+        .where(latest.c.series.in_(series_numbers), latest.c.place.in_(place_numbers), latest.c.as_of >= since)
+        .group_by(latest.c.series, latest.c.origin)
+    )
+    return {(row[0], row[1]): row[2] for row in found}
 
 
 def read_watermarks(connection: Connection, topics: Collection[str], *, idle_before: int) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select
 
 from ioc.store.schema import changes, dead_letter_counts, marks, positions, source_counts, sources, writers
 
@@ -12,7 +12,8 @@ from ioc.store.schema import changes, dead_letter_counts, marks, positions, sour
 class SourceRow:
     """One system, feed and origin: its newest message (arrival, event time) and what came since some minute.
 
-    `lag` is the sum of (arrival - event time) of the accepted messages, in milliseconds.
+    `recent` counts the accepted messages of the last few minutes, `recent_lag` is Σ (arrival − event time) of
+    them, in milliseconds.
     """
 
     source: str
@@ -23,11 +24,13 @@ class SourceRow:
     accepted: int
     rejected: int
     duplicate: int
-    lag: int
+    recent: int
+    recent_lag: int
 
 
-def read_sources(connection: Connection, *, since: int) -> list[SourceRow]:
+def read_sources(connection: Connection, *, since: int, recent_since: int) -> list[SourceRow]:
     """All sources in the order of their ids, with what they sent in the minutes from `since` on."""
+    is_recent = source_counts.c.minute >= recent_since
     counted = (
         select(
             source_counts.c.source,
@@ -36,7 +39,8 @@ def read_sources(connection: Connection, *, since: int) -> list[SourceRow]:
             func.sum(source_counts.c.accepted).label("accepted"),
             func.sum(source_counts.c.rejected).label("rejected"),
             func.sum(source_counts.c.duplicate).label("duplicate"),
-            func.sum(source_counts.c.lag).label("lag"),
+            func.sum(case((is_recent, source_counts.c.accepted), else_=0)).label("recent"),
+            func.sum(case((is_recent, source_counts.c.lag), else_=0)).label("recent_lag"),
         )
         .where(source_counts.c.minute >= since)
         .group_by(source_counts.c.source, source_counts.c.feed, source_counts.c.origin)
@@ -52,7 +56,8 @@ def read_sources(connection: Connection, *, since: int) -> list[SourceRow]:
             counted.c.accepted,
             counted.c.rejected,
             counted.c.duplicate,
-            counted.c.lag,
+            counted.c.recent,
+            counted.c.recent_lag,
         )
         .select_from(
             sources.outerjoin(

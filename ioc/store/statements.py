@@ -4,7 +4,7 @@ SQLAlchemy writes the SQL of both databases. For SQLite the text goes straight t
 because turning every row into a dictionary costs more than the insert itself.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Executable, Table, and_, case, func, or_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 
-Row = Sequence[Any]
+Row = tuple[Any, ...]
 
 _INSERTS: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _DIALECTS: Final = {"sqlite": sqlite.dialect, "postgresql": postgresql.dialect}
@@ -42,7 +42,7 @@ def newer_of(excluded: Any, table: Table, time: str, value: str) -> ColumnElemen
 
 def execute_rows(connection: Connection, statement: Executable, names: tuple[str, ...], rows: Iterable[Row]) -> None:
     """Run `statement` once per row; `names` are the statement's parameters in the order of a row's values."""
-    given = rows if isinstance(rows, list) else list(rows)
+    given = list(rows)
     if not given:
         return
     if connection.dialect.name == "sqlite":

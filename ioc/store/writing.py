@@ -83,26 +83,31 @@ def _newest(dialect: str) -> Any:
     )
 
 
+def _tuples(columns: Integers) -> list[tuple[int, ...]]:
+    """Rows of Python integers, which is what drivers take."""
+    return list(zip(*columns.tolist(), strict=True))
+
+
 def add_windows(connection: Connection, level: Level, table: Integers) -> None:
     """Add a folded table to the windows of a level. Rows whose count comes back to zero are taken away."""
-    execute_rows(connection, _adding(level.number, connection.dialect.name), COLUMNS, table.T.tolist())
-    taken_back = table[:4, table[COUNT] <= 0].T.tolist()
+    execute_rows(connection, _adding(level.number, connection.dialect.name), COLUMNS, _tuples(table))
+    taken_back = _tuples(table[:4, table[COUNT] <= 0])
     execute_rows(connection, _emptied(level.number), _KEY_NAMES, taken_back)
 
 
 def replace_windows(connection: Connection, level: Level, table: Integers) -> None:
     """Put a folded table in place of what these windows held."""
-    execute_rows(connection, _replacing(level.number, connection.dialect.name), COLUMNS, table.T.tolist())
+    execute_rows(connection, _replacing(level.number, connection.dialect.name), COLUMNS, _tuples(table))
 
 
 def remove_windows(connection: Connection, level: Level, keys: Integers) -> None:
     """Take away the windows of these keys, shape (n, 4)."""
-    execute_rows(connection, _removing(level.number), _KEY_NAMES, keys.tolist())
+    execute_rows(connection, _removing(level.number), _KEY_NAMES, _tuples(keys.T))
 
 
 def upsert_latest(connection: Connection, rows: Integers) -> None:
     """Rows (series, place, origin, at, as_of, value): the newest by time, then value, stands."""
-    execute_rows(connection, _newest(connection.dialect.name), _LATEST_NAMES, rows.tolist())
+    execute_rows(connection, _newest(connection.dialect.name), _LATEST_NAMES, _tuples(rows.T))
 
 
 def append_marks(connection: Connection, level: Level, keys: Integers) -> None:

@@ -1,0 +1,105 @@
+"""`python -m ioc ingest`: reads the log and keeps the store up with it, until it is told to stop.
+
+What fails for a while (a full disk, a database that is away) is tried again with growing pauses: the position
+has not moved, so nothing is lost meanwhile. A change of the territory is taken in without a restart.
+"""
+
+import threading
+from typing import Final
+
+from ioc import logs
+from ioc.broker.open import open_broker
+from ioc.broker.port import Broker
+from ioc.errors import BrokerError, StoreError
+from ioc.feeds import FEEDS
+from ioc.feeds.judging import Limits
+from ioc.model.windows import DAY, SECOND, Keeping
+from ioc.processes.clock import milliseconds_now
+from ioc.processes.stopping import stop_on_signals
+from ioc.settings import Settings
+from ioc.store import migrations
+from ioc.store.engine import Store
+from ioc.store.registry import load_registry
+from ioc.store.territory import load_territory, loaded_provinces, local_offset
+from ioc.streams.ingest import Ingest, IngestSettings, Overtaken
+from ioc.streams.territory import KnownPlaces
+
+log = logs.get_logger("ioc.ingest")
+
+LONGEST_PAUSE_S: Final = 30.0
+LOOK_FOR_CHANGES_MS: Final = 10 * SECOND
+
+
+def main(settings: Settings) -> int:
+    stop = stop_on_signals()
+    store = Store.open(settings.store)
+    migrations.require_current(store)
+    broker = open_broker(settings.broker, settings.data)
+    try:
+        run(settings, store, broker, stop)
+    finally:
+        broker.close()
+        store.close()
+    return 0
+
+
+def run(settings: Settings, store: Store, broker: Broker, stop: threading.Event) -> None:
+    """Apply batches until `stop` is set."""
+    pause = settings.ingest_linger
+    ingest: Ingest | None = None
+    territory: tuple[str, ...] = ()
+    looked_at = 0
+    while not stop.is_set():
+        now = milliseconds_now()
+        try:
+            if ingest is None or now - looked_at > LOOK_FOR_CHANGES_MS:
+                looked_at = now
+                if (found := _territory_version(store)) != territory or ingest is None:
+                    ingest, territory = make_ingest(settings, store, broker, now), found
+                    ingest.start(now)
+                    log.info("ingest reads", topics=[feed.topic for feed in FEEDS.values()])
+            count = ingest.step(now)
+        except Overtaken as error:
+            log.warning(str(error))
+            ingest = None
+            stop.wait(settings.ingest_linger)
+        except (StoreError, BrokerError) as error:
+            pause = min(LONGEST_PAUSE_S, 2 * pause)
+            log.error(str(error), next_try_s=round(pause, 1))
+            ingest = None
+            stop.wait(pause)
+        else:
+            pause = settings.ingest_linger
+            if count < settings.ingest_batch:
+                stop.wait(settings.ingest_linger)
+
+
+def make_ingest(settings: Settings, store: Store, broker: Broker, now: int) -> Ingest:
+    """An ingest over the territory as it stands in the store."""
+    with store.reading() as connection:
+        registry = load_registry(connection)
+        places = KnownPlaces.of(load_territory(connection), registry.places, local_offset(connection, now))
+    return Ingest(broker, store, FEEDS, places, registry, ingest_settings(settings))
+
+
+def ingest_settings(settings: Settings) -> IngestSettings:
+    return IngestSettings(
+        batch=settings.ingest_batch,
+        limits=message_limits(settings),
+        keeping=keeping(settings),
+        dead_letter_cap=settings.dead_letter_cap,
+        dead_letter_bytes=settings.dead_letter_bytes,
+    )
+
+
+def message_limits(settings: Settings) -> Limits:
+    return Limits(settings.max_message_bytes, settings.future_tolerance * SECOND)
+
+
+def keeping(settings: Settings) -> Keeping:
+    return Keeping((settings.keep_10s * DAY, settings.keep_1m * DAY, settings.keep_15m * DAY, settings.keep_1h * DAY))
+
+
+def _territory_version(store: Store) -> tuple[str, ...]:
+    with store.reading() as connection:
+        return tuple(row.digest for row in loaded_provinces(connection))

@@ -1,0 +1,71 @@
+"""`python -m ioc setup`: makes or migrates the store, loads the province, makes the topics. Safe to repeat.
+
+Nothing is changed before the province's folder was read and found right.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+from ioc import logs
+from ioc.broker.open import open_broker
+from ioc.feeds import FEEDS, SERIES
+from ioc.model.province_files import Province, read_province
+from ioc.processes.clock import milliseconds_now
+from ioc.settings import Settings
+from ioc.store import migrations
+from ioc.store.engine import Store
+from ioc.store.registry import register_series
+from ioc.store.territory import ProvinceRow, loaded_provinces, save_territory
+
+log = logs.get_logger("ioc.setup")
+
+PARTITIONS: Final = 4
+"""Of each topic. More spread the work over more ingest programs; one reads them all in turn."""
+
+
+def main(settings: Settings) -> int:
+    folder = settings.province_dir / settings.province
+    province = read_province(folder)
+    settings.data.mkdir(parents=True, exist_ok=True)
+    store = Store.open(settings.store)
+    try:
+        migrations.upgrade(store)
+        _load(store, province, folder)
+    finally:
+        store.close()
+    broker = open_broker(settings.broker, settings.data)
+    try:
+        for feed in FEEDS.values():
+            broker.ensure_topic(feed.topic, PARTITIONS)
+    finally:
+        broker.close()
+    return 0
+
+
+def _load(store: Store, province: Province, folder: Path) -> None:
+    """Put the province into the store unless it is there as it stands in its folder."""
+    digest = _digest(folder)
+    with store.writing() as connection:
+        register_series(connection, SERIES)
+        if any(row.id == province.id and row.digest == digest for row in loaded_provinces(connection)):
+            return
+        row = ProvinceRow(
+            province.id,
+            province.title_vi,
+            province.title_en,
+            province.timezone.key,
+            digest,
+            milliseconds_now(),
+        )
+        save_territory(connection, row, province.territory)
+    log.info("province loaded", province=province.id, units=len(province.territory.units))
+
+
+def _digest(folder: Path) -> str:
+    """Changes whenever a file of the folder does."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()

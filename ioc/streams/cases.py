@@ -1,0 +1,68 @@
+"""What reports change in cases: new states, and the transitions that are counted or taken back.
+
+Pure: states in, states out. What a case counts for is a function of its merged state alone, so it does not matter
+in which order or in how many batches its reports arrive.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ioc.feeds.feed import CaseRules
+from ioc.model.facts import OFFICE, Case, CaseReport, CaseTimes
+from ioc.streams.fold import net_transitions
+
+
+@dataclass(slots=True)
+class CaseChanges:
+    """New states (case, number of its office, its times) and flat transition rows."""
+
+    states: dict[str, tuple[Case, int | None, CaseTimes]] = field(default_factory=dict)
+    transitions: list[int] = field(default_factory=list)
+
+
+def changed_cases(
+    rules: CaseRules,
+    known: Mapping[str, Case],
+    reports: Iterable[CaseReport],
+    assets: Mapping[str, int],
+    series: Mapping[str, int],
+    origin: int,
+) -> CaseChanges:
+    """Merge the reports into the known states, all of one feed and origin."""
+    states: dict[str, Case] = {}
+    newest: dict[str, int] = {}
+    for report in reports:
+        so_far = states.get(report.case) or known.get(report.case) or Case()
+        states[report.case] = so_far.merged_with(report)
+        newest[report.case] = max(newest.get(report.case, 0), report.modified)
+
+    changes: list[tuple[int, int, int, int, int, int]] = []
+    result = CaseChanges()
+    for case_id, case in states.items():
+        before = known.get(case_id)
+        if before is not None:
+            changes += _counted(rules, before, assets, series, origin, -1, newest[case_id])
+        changes += _counted(rules, case, assets, series, origin, +1, newest[case_id])
+        result.states[case_id] = (case, _office(case, assets), rules.times(case))
+    result.transitions = net_transitions(changes)
+    return result
+
+
+def _office(case: Case, assets: Mapping[str, int]) -> int | None:
+    office = case.text(OFFICE)
+    return None if office is None else assets.get(office)
+
+
+def _counted(
+    rules: CaseRules,
+    case: Case,
+    assets: Mapping[str, int],
+    series: Mapping[str, int],
+    origin: int,
+    change: int,
+    as_of: int,
+) -> list[tuple[int, int, int, int, int, int]]:
+    office = _office(case, assets)
+    if office is None:
+        return []
+    return [(series[one.id], office, origin, at, change, as_of) for one, at in rules.transitions(case)]

@@ -1,0 +1,158 @@
+"""From decoded readings and case transitions to tables of windows: pure, integers only, any order, any cut."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from ioc.model.columns import (
+    COLUMNS,
+    COUNT,
+    LAST,
+    LAST_AT,
+    MAX,
+    MIN,
+    ORIGIN,
+    PLACE,
+    SERIES,
+    START,
+    SUM,
+    WEIGHT,
+    Ancestry,
+    Integers,
+    fold,
+    joined,
+    starts,
+    unique_rows,
+)
+from ioc.model.windows import LEVELS, Keeping, Level
+
+READING: Final = 7
+"""Columns of a reading: series, asset, origin, at, as_of, value, weight."""
+
+TRANSITION: Final = 6
+"""Columns of a transition: series, asset, origin, at, change (+1 or -1), as_of of its statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What a batch adds: windows by level, newest values, buckets to roll up, and what was touched.
+
+    `latest` rows are (series, place, origin, at, as_of, value); `marks` rows (series, place, origin, start) by
+    the level that must be made anew; `touched` rows (series, place, origin).
+    """
+
+    windows: dict[Level, Integers]
+    latest: Integers
+    marks: dict[Level, Integers]
+    touched: Integers
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What folding needs to know: which series numbers add upward, the ancestry, keeping times, the day's offset."""
+
+    additive: Integers
+    ancestry: Ancestry
+    keeping: Keeping
+    day_offset: int
+
+
+def windows_of_readings(readings: Sequence[int]) -> tuple[Integers, Integers]:
+    """One window per reading, not yet cut into buckets (start = event time), and its latest rows."""
+    rows = np.array(readings, np.int64).reshape(-1, READING).T
+    table = np.empty((len(COLUMNS), rows.shape[1]), np.int64)
+    series, asset, origin, at, as_of, value, weight = rows
+    table[SERIES], table[PLACE], table[ORIGIN], table[START] = series, asset, origin, at
+    table[COUNT] = 1
+    table[WEIGHT] = weight
+    table[SUM] = value * weight
+    table[MIN] = table[MAX] = table[LAST] = value
+    table[LAST_AT] = at
+    return table, np.stack([series, asset, origin, at, as_of, value])
+
+
+def windows_of_transitions(transitions: Sequence[int]) -> tuple[Integers, Integers]:
+    """One window per counted or taken-back transition: count and sum only, and its latest rows."""
+    rows = np.array(transitions, np.int64).reshape(-1, TRANSITION).T
+    series, asset, origin, at, change, as_of = rows
+    table = np.zeros((len(COLUMNS), rows.shape[1]), np.int64)
+    table[SERIES], table[PLACE], table[ORIGIN], table[START] = series, asset, origin, at
+    table[COUNT] = table[WEIGHT] = table[SUM] = change
+    nothing = np.zeros_like(as_of)
+    return table, np.stack([series, asset, origin, as_of, as_of, nothing])
+
+
+def folded(parts: Sequence[tuple[Integers, Integers]], now: int, rules: Rules) -> Folded:
+    """Everything that a batch adds to the store. `now` decides which level still keeps a time."""
+    table = joined([part[0] for part in parts])
+    newest = np.concatenate([np.empty((6, 0), np.int64), *(part[1] for part in parts)], axis=1)
+    windows: dict[Level, Integers] = {}
+    marks: dict[Level, Integers] = {}
+    for level, at_level in _by_level(table, now, rules).items():
+        at_level[START] = starts(at_level[START], level, rules.day_offset)
+        assets = fold(at_level)
+        above = rules.ancestry.folded_up(assets[:, np.isin(assets[SERIES], rules.additive)])
+        windows[level] = fold(joined([assets, above]))
+        if level is not LEVELS[-1]:
+            parent = LEVELS[level.number + 1]
+            keys = np.stack([*windows[level][:START], starts(windows[level][START], parent, rules.day_offset)], axis=1)
+            marks[parent] = unique_rows(keys)
+    latest = _latest(newest, rules)
+    return Folded(windows, latest, marks, unique_rows(np.ascontiguousarray(latest[:, :3])))
+
+
+def _by_level(table: Integers, now: int, rules: Rules) -> dict[Level, Integers]:
+    """The windows that each level takes in: the finest that still keeps their time."""
+    left = table
+    taken: dict[Level, Integers] = {}
+    for level in LEVELS[:-1]:
+        if not left.shape[1]:
+            return taken
+        is_kept = left[START] >= rules.keeping.first_kept(level, now, rules.day_offset)
+        if is_kept.all():
+            taken[level] = left
+            return taken
+        if is_kept.any():
+            taken[level] = left[:, is_kept]
+            left = left[:, ~is_kept]
+    taken[LEVELS[-1]] = left
+    return taken
+
+
+def _latest(newest: Integers, rules: Rules) -> Integers:
+    """One row per (series, place, origin), assets and the places above; shape (n, 6), in key order.
+
+    `at` and `value` are of the newest observation (the larger value at a tie), `as_of` is the newest end.
+    """
+    if not newest.shape[1]:
+        return np.empty((0, 6), np.int64)
+    # The same fold does it: as a window, `last` is by (last_at, value) and `max` can carry as_of.
+    table = np.zeros((len(COLUMNS), newest.shape[1]), np.int64)
+    table[SERIES], table[PLACE], table[ORIGIN] = newest[:3]
+    table[LAST_AT], table[MAX], table[LAST] = newest[3:]
+    # START stays 0 while folding assets, and then takes the time by which the asset's places above are found.
+    assets = fold(table)
+    raised = assets.copy()
+    raised[START] = raised[MAX]
+    raised = raised[:, np.isin(raised[SERIES], rules.additive)]
+    above = rules.ancestry.folded_up(raised)
+    above[START] = 0
+    rows = fold(joined([assets, above]))
+    return np.ascontiguousarray(rows[[SERIES, PLACE, ORIGIN, LAST_AT, MAX, LAST]].T)
+
+
+def net_transitions(changes: Sequence[tuple[int, int, int, int, int, int]]) -> list[int]:
+    """Transitions with those that cancel each other left out, flat, as `windows_of_transitions` takes them."""
+    net: dict[tuple[int, int, int, int], list[int]] = defaultdict(lambda: [0, 0])
+    for series, asset, origin, at, change, as_of in changes:
+        entry = net[series, asset, origin, at]
+        entry[0] += change
+        entry[1] = max(entry[1], as_of)
+    flat: list[int] = []
+    for (series, asset, origin, at), (change, as_of) in net.items():
+        if change:
+            flat += (series, asset, origin, at, change, as_of)
+    return flat

@@ -1,0 +1,225 @@
+"""Ingest: from the log to the store, each batch one transaction that holds its effect and the new position.
+
+Killed at any point, it starts again from the stored position: what was committed is not read again, what was not
+committed left nothing behind. Of two programs that read one partition, the compare-and-set of the position lets
+only one commit a batch; the other throws its work away and starts from what is stored.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import numpy as np
+
+from ioc.broker.port import Broker, Partition, Received
+from ioc.errors import StoreError
+from ioc.feeds.feed import Feed
+from ioc.feeds.judging import Limits
+from ioc.logs import get_logger
+from ioc.model.columns import Integers
+from ioc.model.facts import CaseReport, Figure
+from ioc.model.windows import Keeping
+from ioc.store import cases as case_rows
+from ioc.store import dead_letters, figures, streams, writing
+from ioc.store.engine import Connection, Store
+from ioc.store.registry import Registry
+from ioc.store.streams import BatchKey, Position
+from ioc.streams.cases import changed_cases
+from ioc.streams.decode import Decoded, Numbered, batch_keys, decode
+from ioc.streams.fold import Rules, folded, windows_of_readings, windows_of_transitions
+from ioc.streams.territory import KnownPlaces
+
+log = get_logger(__name__)
+
+
+class Overtaken(StoreError):
+    """Another program has moved a stored position: this batch must be thrown away."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    """Bounds of one batch and of what is kept of bad messages; times in milliseconds."""
+
+    batch: int
+    limits: Limits
+    keeping: Keeping
+    dead_letter_cap: int
+    dead_letter_bytes: int
+
+
+@dataclass(slots=True)
+class Batch:
+    """What was read of each partition, with the position that it was read from."""
+
+    records: dict[Partition, list[Received]] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.records.values()))
+
+
+class Ingest:
+    """Reads the topics of all feeds and applies them. One instance is one writer.
+
+    `step` is one batch; the loop around it, waiting and back-off belong to the program.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        store: Store,
+        feeds: Mapping[str, Feed],
+        places: KnownPlaces,
+        registry: Registry,
+        settings: IngestSettings,
+        writer: str = "ingest",
+    ) -> None:
+        self._broker = broker
+        self._store = store
+        self._feeds = {feed.topic: feed for feed in feeds.values()}
+        self._settings = settings
+        self._writer = writer
+        self._numbered = Numbered(places.assets, registry.series)
+        self._rules = Rules(
+            np.array(
+                [registry.series[one.id] for feed in feeds.values() for one in feed.series if one.adds_upward], np.int64
+            ),
+            places.ancestry,
+            settings.keeping,
+            places.day_offset,
+        )
+        self._partitions = [partition for topic in sorted(self._feeds) for partition in broker.partitions(topic)]
+        self._case_rules = {feed.id: feed.case for feed in feeds.values() if feed.case is not None}
+        self._units = registry.places
+        self._positions: dict[Partition, Position] = {}
+
+    def start(self, now: int) -> None:
+        """Take the stored positions, and note what the log has lost since."""
+        with self._store.writing() as connection:
+            for topic, group in groupby(self._partitions, key=lambda partition: partition.topic):
+                numbers = [partition.number for partition in group]
+                for position in streams.load_positions(connection, topic, numbers, now):
+                    partition = Partition(topic, position.partition)
+                    self._positions[partition] = self._after_gap(connection, partition, position, now)
+
+    def _after_gap(self, connection: Connection, partition: Partition, position: Position, now: int) -> Position:
+        """The position to read from; where the log no longer has it, the gap is stored and reported."""
+        extent = self._broker.extent(partition)
+        if extent.first <= position.next_offset <= extent.end:
+            return position
+        log.error(
+            "the log no longer has the stored position",
+            partition=f"{partition.topic}[{partition.number}]",
+            stored=position.next_offset,
+            first=extent.first,
+            end=extent.end,
+        )
+        streams.record_gap(connection, position, extent.first, now)
+        if not streams.advance_position(connection, position, extent.first, position.event_time, now):
+            raise Overtaken("another ingest moved the stored position: this one starts again")
+        return Position(position.topic, position.partition, extent.first, position.event_time)
+
+    def step(self, now: int) -> int:
+        """Read and apply one batch; how many records it held. Overtaken: call `start` again."""
+        batch = self.read()
+        if batch.size:
+            self.apply(batch, now)
+        return batch.size
+
+    def read(self) -> Batch:
+        """The next records of all partitions, at most `batch` of them, shared out fairly."""
+        batch = Batch()
+        left = self._settings.batch
+        for number, partition in enumerate(self._partitions):
+            share = max(1, left // (len(self._partitions) - number))
+            records = self._broker.read(partition, self._positions[partition].next_offset, share)
+            if records:
+                batch.records[partition] = records
+                left = max(0, left - len(records))
+        return batch
+
+    def apply(self, batch: Batch, now: int) -> None:
+        """Put the whole effect of a batch and the new positions into the store, or nothing."""
+        decoded = self._decode(batch)
+        parts = [windows_of_readings(said.readings) for said in decoded.values() if said.readings]
+        with self._store.writing() as connection:
+            moved = {
+                partition: self._advance(connection, partition, batch.records[partition], said, now)
+                for partition, said in decoded.items()
+            }
+            parts += self._apply_cases(connection, decoded.values())
+            result = folded(parts, now, self._rules)
+            for level, table in result.windows.items():
+                writing.add_windows(connection, level, table)
+            writing.upsert_latest(connection, result.latest)
+            for level, keys in result.marks.items():
+                writing.append_marks(connection, level, keys)
+            for said in decoded.values():
+                self._apply_rest(connection, said, now)
+            writing.append_change(connection, self._writer, now, result.touched)
+        self._positions |= moved
+
+    def _decode(self, batch: Batch) -> dict[Partition, Decoded]:
+        keys: set[BatchKey] = set()
+        for partition, records in batch.records.items():
+            keys |= batch_keys(partition, records)
+        applied: dict[BatchKey, int] = {}
+        if keys:
+            # Read outside of the transaction: only who holds the position of a partition changes its batches.
+            with self._store.reading() as connection:
+                applied = streams.last_indexes(connection, keys)
+        return {
+            partition: decode(
+                self._feeds[partition.topic],
+                partition,
+                records,
+                {key: index for key, index in applied.items() if key[2:] == (partition.topic, partition.number)},
+                self._numbered,
+                self._settings.limits,
+            )
+            for partition, records in batch.records.items()
+        }
+
+    def _advance(
+        self,
+        connection: Connection,
+        partition: Partition,
+        records: Sequence[Received],
+        said: Decoded,
+        now: int,
+    ) -> Position:
+        old = self._positions[partition]
+        following = records[-1].offset + 1
+        if not streams.advance_position(connection, old, following, said.newest_event, now):
+            raise Overtaken(f"another ingest has applied {partition.topic}[{partition.number}] from {old.next_offset}")
+        return Position(old.topic, old.partition, following, max(old.event_time, said.newest_event))
+
+    def _apply_cases(self, connection: Connection, decoded: Iterable[Decoded]) -> list[tuple[Integers, Integers]]:
+        """Merge what was said of cases into their states; the windows of what that counts or takes back."""
+        reports: dict[tuple[str, int], list[CaseReport]] = defaultdict(list)
+        for said in decoded:
+            for feed_id, origin, report in said.cases:
+                reports[feed_id, origin].append(report)
+        parts: list[tuple[Integers, Integers]] = []
+        for (feed_id, origin), of_feed in sorted(reports.items(), key=lambda item: item[0]):
+            rules = self._case_rules[feed_id]
+            known = case_rows.load_cases(connection, feed_id, origin, (report.case for report in of_feed))
+            changes = changed_cases(rules, known, of_feed, self._numbered.assets, self._numbered.series, origin)
+            case_rows.store_cases(connection, feed_id, origin, changes.states)
+            if changes.transitions:
+                parts.append(windows_of_transitions(changes.transitions))
+        return parts
+
+    def _apply_rest(self, connection: Connection, said: Decoded, now: int) -> None:
+        """Figures, batch indexes, heartbeats and dead letters."""
+        figures.upsert_figures(connection, [self._figure_row(origin, figure) for origin, figure in said.figures])
+        streams.remember_indexes(connection, said.indexes, now)
+        streams.add_heartbeats(connection, said.heartbeats)
+        dead_letters.add_dead_letters(
+            connection, said.letters, self._settings.dead_letter_cap, self._settings.dead_letter_bytes
+        )
+
+    def _figure_row(self, origin: int, figure: Figure) -> figures.FigureRow:
+        numbers = self._numbered
+        return figures.FigureRow(numbers.series[figure.series.id], self._units[figure.unit], origin, figure)
