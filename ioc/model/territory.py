@@ -72,9 +72,7 @@ class Stretch:
 class _Epoch:
     """The tree between two midnights at which it changes."""
 
-    def __init__(
-        self, units: tuple[Unit, ...], coverage: tuple[Coverage, ...], centres: tuple[Centre, ...]
-    ) -> None:
+    def __init__(self, units: tuple[Unit, ...], coverage: tuple[Coverage, ...], centres: tuple[Centre, ...]) -> None:
         self.units = units
         self.children: dict[str | None, tuple[Unit, ...]] = defaultdict(tuple)
         for unit in units:
@@ -87,9 +85,7 @@ class _Epoch:
             self.covered[one.centre] += (one.unit,)
             covering[one.unit].add(one.centre)
         self.centres = {
-            unit: tuple(
-                centre.id for centre in centres if any(centre.id in covering[above] for above in chain)
-            )
+            unit: tuple(centre.id for centre in centres if any(centre.id in covering[above] for above in chain))
             for unit, chain in self.ancestors.items()
         }
 
@@ -222,9 +218,7 @@ class Territory:
         """The units that the centre covers and all units below them, each once."""
         epoch = self._epoch(day)
         return tuple(
-            dict.fromkeys(
-                below for unit in self.units_of_centre(centre_id, day) for below in epoch.below(unit)
-            )
+            dict.fromkeys(below for unit in self.units_of_centre(centre_id, day) for below in epoch.below(unit))
         )
 
     # Assets
@@ -256,9 +250,7 @@ class Territory:
     def assets_of(self, place_id: str, day: date, kind: str | None = None) -> tuple[Asset, ...]:
         """The assets below a unit or a centre on that day, in the order of the assets."""
         units = (
-            self.all_units_of_centre(place_id, day)
-            if place_id in self._centres
-            else self.descendants(place_id, day)
+            self.all_units_of_centre(place_id, day) if place_id in self._centres else self.descendants(place_id, day)
         )
         ids = {one.asset for unit in units for one in self._by_unit.get(unit, ()) if is_valid_on(one, day)}
         found = (self._assets[asset_id] for asset_id in sorted(ids, key=self._order.__getitem__))
@@ -323,8 +315,7 @@ class Territory:
             inside = [
                 day
                 for day in self.change_days
-                if (one.valid_from is None or day > one.valid_from)
-                and (one.valid_to is None or day < one.valid_to)
+                if (one.valid_from is None or day > one.valid_from) and (one.valid_to is None or day < one.valid_to)
             ]
             bounds: list[date | None] = [one.valid_from, *inside, one.valid_to]
             for start, end in pairwise(bounds):
