@@ -25,6 +25,8 @@ def test_data(real_data):
 def test_plain():
     pass
 """
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

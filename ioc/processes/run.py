@@ -8,7 +8,6 @@ Refused: a second `run` on the same data folder, and a port that another program
 terminal, or to a file that only its owner can read, never to a log.
 """
 
-import fcntl
 import os
 import sys
 from collections.abc import Iterator
@@ -18,8 +17,8 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from ioc import logs
-from ioc.errors import IocError, SettingsError
 from ioc.processes.children import Children, Program
+from ioc.processes.data_folder import make_data_folder, only_run, write_private
 from ioc.processes.port import check_port, url_on_this_machine, why_not_ready
 from ioc.settings import PROJECT, Settings
 
@@ -99,35 +98,6 @@ def _environ(settings: Settings) -> dict[str, str]:
     }
 
 
-def make_data_folder(data: Path) -> None:
-    """The data folder, which only its owner may enter: it holds keys and raw messages."""
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        writable = os.access(data, os.W_OK | os.X_OK)
-    except OSError as error:
-        raise SettingsError(f"The data folder {data} cannot be made ({error.strerror}): set IOC_DATA.") from None
-    if not writable:
-        raise SettingsError(f"The data folder {data} cannot be written: change its owner or set IOC_DATA.")
-
-
-@contextmanager
-def only_run(data: Path) -> Iterator[None]:
-    """Hold the data folder for this process; IocError if another `run` does. The kernel frees it at our end."""
-    with (data / "run.lock").open("a+", encoding="ascii") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            holder = lock.read().strip() or "?"
-            raise IocError(
-                f"Another `run` (process {holder}) works on {data}: stop it first, or set IOC_DATA to another folder."
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
-
-
 def set_up(settings: Settings) -> None:
     """Create or migrate the store and load the province; safe to repeat."""
     from ioc.processes import setup
@@ -161,17 +131,6 @@ def make_keys(settings: Settings) -> None:
             write_private(path, token + "\n")
     finally:
         store.close()
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, at no moment with other rights, and never half of it."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
 
 
 def _wait_until_ready(settings: Settings, children: Children, spoken: _Spoken) -> bool:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from ioc.errors import IocError, PortInUse, SettingsError
+from ioc.processes.data_folder import make_data_folder, only_run, write_private
 from ioc.processes.port import check_port, why_not_ready
-from ioc.processes.run import make_data_folder, only_run, write_private
 from ioc.settings import PROJECT
 
 
@@ -66,7 +66,7 @@ def test_nobody_listening_is_a_reason_not_to_be_ready() -> None:
 def test_a_second_run_on_the_same_data_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
     text = f"""
 from pathlib import Path
-from ioc.processes.run import only_run
+from ioc.processes.data_folder import only_run
 with only_run(Path({str(tmp_path)!r})):
     print("held", flush=True)
     input()
