@@ -112,6 +112,9 @@ class Settings(BaseModel):
     keep_1m: int = _setting(14, unit="days", ge=1, le=366, reason="two weeks to look into an incident by the minute")
     keep_15m: int = _setting(90, unit="days", ge=1, le=3660, reason="a quarter to compare rush hours")
     keep_1h: int = _setting(730, unit="days", ge=1, le=36600, reason="two years, so that each hour has its last year's")
+    keep_log: int = _setting(
+        48, unit="hours", ge=1, le=8760, reason="embedded log: long enough to repair the store and read again"
+    )
     rollup_every: float = _setting(
         2.0,
         unit="s",

@@ -190,5 +190,5 @@ FEED: Final = Feed(
             source=Text("Mục tiêu nội bộ của trung tâm", "Internal target of the centre"),
         ),
     ),
-    case=CaseRules(times, transitions),
+    case=CaseRules(times, transitions, OPEN, OVERDUE),
 )

@@ -32,6 +32,8 @@ class CaseRules:
 
     times: Callable[[Case], CaseTimes]
     transitions: Callable[[Case], tuple[tuple[Series, int], ...]]
+    open: Series
+    overdue: Series
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ the time zone, and Viet Nam has had one fixed offset since 1975.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 from ioc.model.series import Combine
@@ -52,16 +51,18 @@ class Keeping:
     ages: tuple[int, int, int, int]
 
     def level_for(self, at: int, now: int, day_offset: int) -> Level:
-        """The finest level that still keeps `at`: rows are dropped by whole parent buckets, so ask for the parent."""
-        for level, parent in pairwise(LEVELS):
-            if bucket_start(at, parent, day_offset) >= self.first_kept(level, now, day_offset):
-                return level
-        return COARSEST
+        """The finest level that is sure to keep `at`."""
+        kept = (level for level in LEVELS[:-1] if at >= self.first_kept(level, now, day_offset))
+        return next(kept, COARSEST)
 
     def first_kept(self, level: Level, now: int, day_offset: int) -> int:
-        """First millisecond that `level` still keeps: always the start of a bucket of the level above."""
+        """From when `level` is to be kept: the start of a bucket of the level above; no answer for the coarsest."""
         parent = LEVELS[level.number + 1]
         return bucket_start(now - self.ages[level.number], parent, day_offset)
+
+    def starts(self, now: int, day_offset: int) -> tuple[int, ...]:
+        """`first_kept` of every level but the coarsest."""
+        return tuple(self.first_kept(level, now, day_offset) for level in LEVELS[:-1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from ioc.broker.port import Broker
 from ioc.errors import BrokerError, StoreError
 from ioc.feeds import FEEDS
 from ioc.feeds.judging import Limits
-from ioc.model.windows import DAY, SECOND, Keeping
+from ioc.model.known_places import KnownPlaces
+from ioc.model.windows import SECOND
 from ioc.processes.clock import milliseconds_now
 from ioc.processes.stopping import stop_on_signals
 from ioc.settings import Settings
@@ -22,7 +23,6 @@ from ioc.store.engine import Store
 from ioc.store.registry import load_registry
 from ioc.store.territory import load_territory, loaded_provinces, local_offset
 from ioc.streams.ingest import Ingest, IngestSettings, Overtaken
-from ioc.streams.territory import KnownPlaces
 
 log = logs.get_logger("ioc.ingest")
 
@@ -86,7 +86,6 @@ def ingest_settings(settings: Settings) -> IngestSettings:
     return IngestSettings(
         batch=settings.ingest_batch,
         limits=message_limits(settings),
-        keeping=keeping(settings),
         dead_letter_cap=settings.dead_letter_cap,
         dead_letter_bytes=settings.dead_letter_bytes,
     )
@@ -94,10 +93,6 @@ def ingest_settings(settings: Settings) -> IngestSettings:
 
 def message_limits(settings: Settings) -> Limits:
     return Limits(settings.max_message_bytes, settings.future_tolerance * SECOND)
-
-
-def keeping(settings: Settings) -> Keeping:
-    return Keeping((settings.keep_10s * DAY, settings.keep_1m * DAY, settings.keep_15m * DAY, settings.keep_1h * DAY))
 
 
 def _territory_version(store: Store) -> tuple[str, ...]:

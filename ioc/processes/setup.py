@@ -12,11 +12,13 @@ from ioc.broker.open import open_broker
 from ioc.feeds import FEEDS, SERIES
 from ioc.model.province_files import Province, read_province
 from ioc.processes.clock import milliseconds_now
+from ioc.processes.keeping import keeping
 from ioc.settings import Settings
 from ioc.store import migrations
 from ioc.store.engine import Store
 from ioc.store.registry import register_series
-from ioc.store.territory import ProvinceRow, loaded_provinces, save_territory
+from ioc.store.rolling import begin_keeping
+from ioc.store.territory import ProvinceRow, loaded_provinces, local_offset, save_territory
 
 log = logs.get_logger("ioc.setup")
 
@@ -31,7 +33,7 @@ def main(settings: Settings) -> int:
     store = Store.open(settings.store)
     try:
         migrations.upgrade(store)
-        _load(store, province, folder)
+        _load(settings, store, province, folder)
     finally:
         store.close()
     broker = open_broker(settings.broker, settings.data)
@@ -43,7 +45,7 @@ def main(settings: Settings) -> int:
     return 0
 
 
-def _load(store: Store, province: Province, folder: Path) -> None:
+def _load(settings: Settings, store: Store, province: Province, folder: Path) -> None:
     """Put the province into the store unless it is there as it stands in its folder."""
     digest = _digest(folder)
     with store.writing() as connection:
@@ -59,6 +61,7 @@ def _load(store: Store, province: Province, folder: Path) -> None:
             milliseconds_now(),
         )
         save_territory(connection, row, province.territory)
+        begin_keeping(connection, keeping(settings).starts(milliseconds_now(), local_offset(connection, row.loaded_at)))
     log.info("province loaded", province=province.id, units=len(province.territory.units))
 
 

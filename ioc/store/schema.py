@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from ioc.model.windows import LEVELS, Level
@@ -177,6 +178,14 @@ def _windows(level: Level) -> Table:
 
 windows: Final[tuple[Table, ...]] = tuple(_windows(level) for level in LEVELS)
 
+kept_from = Table(
+    "kept_from",
+    metadata,
+    Column("level", SmallInteger, primary_key=True, autoincrement=False),
+    Column("start", BigInteger, nullable=False),
+    comment="from when each level is kept: what is older goes to a coarser level; moved before rows are dropped",
+)
+
 latest = Table(
     "latest",
     metadata,
@@ -267,7 +276,16 @@ cases = Table(
     Column("modified_at", BigInteger, nullable=False),
     Column("fields", Text, nullable=False),
     Column("stamps", Text, nullable=False),
-    Index(None, "asset", "closed_at", "due_at"),
+    Index(None, "feed", "asset", "opened_at"),
+    Index(
+        "ix_cases_open",
+        "feed",
+        "origin",
+        "asset",
+        "due_at",
+        sqlite_where=text("closed_at IS NULL"),
+        postgresql_where=text("closed_at IS NULL"),
+    ),
     comment="current state of each case: newest statement per field, with its stamp (JSON)",
 )
 
@@ -415,17 +433,4 @@ api_keys = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger, nullable=True),
     comment="keys of source systems; lists are JSON; only the hash of a key is kept",
-)
-
-# --- jobs ------------------------------------------------------------------------------------------------------
-
-job_slots = Table(
-    "job_slots",
-    metadata,
-    Column("job", String, primary_key=True),
-    Column("slot", BigInteger, primary_key=True, autoincrement=False),
-    Column("owner", String, nullable=False),
-    Column("lease_ends_at", BigInteger, nullable=False),
-    Column("done_at", BigInteger, nullable=True),
-    comment="each run of each job once: the lease says who works on it, done comes in the transaction of its effect",
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
 
-from ioc.store.schema import batches, gaps, positions, source_counts, sources
+from ioc.store.schema import batches, gaps, idempotency, positions, source_counts, sources
 from ioc.store.statements import execute_rows, insert_into, larger
 
 
@@ -167,3 +167,7 @@ def add_heartbeats(connection: Connection, heartbeats: Iterable[Heartbeat]) -> N
 
 def forget_counts(connection: Connection, before: int) -> int:
     return connection.execute(delete(source_counts).where(source_counts.c.minute < before)).rowcount
+
+
+def forget_requests(connection: Connection, before: int) -> int:
+    return connection.execute(delete(idempotency).where(idempotency.c.seen_at < before)).rowcount

@@ -83,6 +83,15 @@ def _newest(dialect: str) -> Any:
     )
 
 
+@lru_cache
+def _stated(dialect: str) -> Any:
+    statement = insert_into(latest, dialect)
+    return statement.on_conflict_do_update(
+        index_elements=list(latest.primary_key),
+        set_={name: statement.excluded[name] for name in _LATEST_NAMES[3:]},
+    )
+
+
 def _tuples(columns: Integers) -> list[tuple[int, ...]]:
     """Rows of Python integers, which is what drivers take."""
     return list(zip(*columns.tolist(), strict=True))
@@ -108,6 +117,11 @@ def remove_windows(connection: Connection, level: Level, keys: Integers) -> None
 def upsert_latest(connection: Connection, rows: Integers) -> None:
     """Rows (series, place, origin, at, as_of, value): the newest by time, then value, stands."""
     execute_rows(connection, _newest(connection.dialect.name), _LATEST_NAMES, _tuples(rows.T))
+
+
+def replace_latest(connection: Connection, rows: Integers) -> None:
+    """Rows (series, place, origin, at, as_of, value) in place of what was known, newer or not."""
+    execute_rows(connection, _stated(connection.dialect.name), _LATEST_NAMES, _tuples(rows.T))
 
 
 def append_marks(connection: Connection, level: Level, keys: Integers) -> None:

@@ -27,7 +27,7 @@ from ioc.model.columns import (
     starts,
     unique_rows,
 )
-from ioc.model.windows import LEVELS, Keeping, Level
+from ioc.model.windows import LEVELS, Level
 
 READING: Final = 7
 """Columns of a reading: series, asset, origin, at, as_of, value, weight."""
@@ -52,11 +52,10 @@ class Folded:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What folding needs to know: which series numbers add upward, the ancestry, keeping times, the day's offset."""
+    """What folding needs to know: which series numbers add upward, the ancestry, local time minus UTC (ms)."""
 
     additive: Integers
     ancestry: Ancestry
-    keeping: Keeping
     day_offset: int
 
 
@@ -85,13 +84,13 @@ def windows_of_transitions(transitions: Sequence[int]) -> tuple[Integers, Intege
     return table, np.stack([series, asset, origin, as_of, as_of, nothing])
 
 
-def folded(parts: Sequence[tuple[Integers, Integers]], now: int, rules: Rules) -> Folded:
-    """Everything that a batch adds to the store. `now` decides which level still keeps a time."""
+def folded(parts: Sequence[tuple[Integers, Integers]], kept_from: Sequence[int], rules: Rules) -> Folded:
+    """Everything that a batch adds to the store: each time to the finest level that is kept from before it."""
     table = joined([part[0] for part in parts])
     newest = np.concatenate([np.empty((6, 0), np.int64), *(part[1] for part in parts)], axis=1)
     windows: dict[Level, Integers] = {}
     marks: dict[Level, Integers] = {}
-    for level, at_level in _by_level(table, now, rules).items():
+    for level, at_level in _by_level(table, kept_from).items():
         at_level[START] = starts(at_level[START], level, rules.day_offset)
         assets = fold(at_level)
         above = rules.ancestry.folded_up(assets[:, np.isin(assets[SERIES], rules.additive)])
@@ -104,14 +103,14 @@ def folded(parts: Sequence[tuple[Integers, Integers]], now: int, rules: Rules) -
     return Folded(windows, latest, marks, unique_rows(np.ascontiguousarray(latest[:, :3])))
 
 
-def _by_level(table: Integers, now: int, rules: Rules) -> dict[Level, Integers]:
-    """The windows that each level takes in: the finest that still keeps their time."""
+def _by_level(table: Integers, kept_from: Sequence[int]) -> dict[Level, Integers]:
+    """The windows that each level takes in."""
     left = table
     taken: dict[Level, Integers] = {}
-    for level in LEVELS[:-1]:
+    for level, since in zip(LEVELS[:-1], kept_from, strict=True):
         if not left.shape[1]:
             return taken
-        is_kept = left[START] >= rules.keeping.first_kept(level, now, rules.day_offset)
+        is_kept = left[START] >= since
         if is_kept.all():
             taken[level] = left
             return taken

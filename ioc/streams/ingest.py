@@ -19,16 +19,15 @@ from ioc.feeds.judging import Limits
 from ioc.logs import get_logger
 from ioc.model.columns import Integers
 from ioc.model.facts import CaseReport, Figure
-from ioc.model.windows import Keeping
+from ioc.model.known_places import KnownPlaces
 from ioc.store import cases as case_rows
-from ioc.store import dead_letters, figures, streams, writing
+from ioc.store import dead_letters, figures, rolling, streams, writing
 from ioc.store.engine import Connection, Store
 from ioc.store.registry import Registry
 from ioc.store.streams import BatchKey, Position
 from ioc.streams.cases import changed_cases
 from ioc.streams.decode import Decoded, Numbered, batch_keys, decode
 from ioc.streams.fold import Rules, folded, windows_of_readings, windows_of_transitions
-from ioc.streams.territory import KnownPlaces
 
 log = get_logger(__name__)
 
@@ -43,7 +42,6 @@ class IngestSettings:
 
     batch: int
     limits: Limits
-    keeping: Keeping
     dead_letter_cap: int
     dead_letter_bytes: int
 
@@ -86,7 +84,6 @@ class Ingest:
                 [registry.series[one.id] for feed in feeds.values() for one in feed.series if one.adds_upward], np.int64
             ),
             places.ancestry,
-            settings.keeping,
             places.day_offset,
         )
         self._partitions = [partition for topic in sorted(self._feeds) for partition in broker.partitions(topic)]
@@ -149,7 +146,7 @@ class Ingest:
                 for partition, said in decoded.items()
             }
             parts += self._apply_cases(connection, decoded.values())
-            result = folded(parts, now, self._rules)
+            result = folded(parts, rolling.load_kept_from(connection), self._rules)
             for level, table in result.windows.items():
                 writing.add_windows(connection, level, table)
             writing.upsert_latest(connection, result.latest)

@@ -59,7 +59,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("feed", "case", "origin", name=op.f("pk_cases")),
         comment="current state of each case: newest statement per field, with its stamp (JSON)",
     )
-    op.create_index(op.f("ix_cases_asset_closed_at_due_at"), "cases", ["asset", "closed_at", "due_at"], unique=False)
+    op.create_index(op.f("ix_cases_feed_asset_opened_at"), "cases", ["feed", "asset", "opened_at"], unique=False)
+    op.create_index(
+        "ix_cases_open",
+        "cases",
+        ["feed", "origin", "asset", "due_at"],
+        unique=False,
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
     op.create_table(
         "changes",
         sa.Column("writer", sa.String(), nullable=False),
@@ -135,14 +143,11 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_idempotency_seen_at"), "idempotency", ["seen_at"], unique=False)
     op.create_table(
-        "job_slots",
-        sa.Column("job", sa.String(), nullable=False),
-        sa.Column("slot", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("owner", sa.String(), nullable=False),
-        sa.Column("lease_ends_at", sa.BigInteger(), nullable=False),
-        sa.Column("done_at", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("job", "slot", name=op.f("pk_job_slots")),
-        comment="each run of each job once: the lease says who works on it, done comes in the transaction of its effect",
+        "kept_from",
+        sa.Column("level", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("start", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("level", name=op.f("pk_kept_from")),
+        comment="from when each level is kept: what is older goes to a coarser level; moved before rows are dropped",
     )
     op.create_table(
         "latest",

@@ -1,4 +1,4 @@
-"""What ingest knows of the territory: the number of each asset, and what it folds into at each time."""
+"""The territory in numbers: the number of each asset, and what it folds into at each time."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone

@@ -1,0 +1,224 @@
+"""Roll-ups: coarser windows made anew from what changed below, and the places above from their assets.
+
+A bucket is always recomputed whole from the level below, so doing it twice, or after late data, gives the same.
+Marks are read, worked off in chunks, and then exactly those that were read are deleted: data that arrives
+meanwhile brings marks of its own.
+
+For series whose two rules do not add alike (congested segments: last over time, sum over territory) no partial
+may be added upward; the windows of units and centres are computed here from the windows of their assets.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from ioc.model.columns import (
+    COUNT,
+    LAST,
+    LAST_AT,
+    MAX,
+    MIN,
+    START,
+    SUM,
+    WEIGHT,
+    Ancestry,
+    Integers,
+    coarser,
+    fold,
+    joined,
+    keys_of,
+    starts,
+    unique_rows,
+)
+from ioc.model.series import Combine, Series
+from ioc.model.windows import LEVELS, SECOND, Level
+from ioc.store import rolling, writing
+from ioc.store.engine import Connection, Store
+from ioc.store.packing import unpack_keys
+
+WRITER: Final = "jobs"
+MARKS_AT_ONCE: Final = 250
+KEYS_AT_ONCE: Final = writing.KEYS_PER_MARK
+
+
+@dataclass(frozen=True, slots=True)
+class RollupRules:
+    """The declared series by number, the ancestry of assets, and local time minus UTC in milliseconds."""
+
+    series: dict[int, Series]
+    ancestry: Ancestry
+    day_offset: int
+
+    @property
+    def assets(self) -> Integers:
+        """Numbers of all assets that belong to a place."""
+        return np.unique(self.ancestry.since >> 34)
+
+    def computed_upward(self) -> dict[int, Series]:
+        """Series whose windows above the assets are computed here."""
+        return {number: series for number, series in self.series.items() if not series.adds_upward and not series.stock}
+
+
+@dataclass(frozen=True, slots=True)
+class RolledUp:
+    """How many buckets were made anew, and by series number the start of the earliest day among them."""
+
+    made: int
+    earliest_day: dict[int, int]
+
+
+def roll_up(store: Store, rules: RollupRules, now: int) -> RolledUp:
+    """Work off the marks that stand now, from fine to coarse."""
+    made = 0
+    earliest: dict[int, int] = {}
+    for level in LEVELS[1:]:
+        while True:
+            with store.reading() as connection:
+                read = writing.read_marks(connection, level, MARKS_AT_ONCE)
+            if not read:
+                break
+            keys = unique_rows(np.concatenate([unpack_keys(packed) for _, packed in read]))
+            for chunk in _chunks(keys):
+                with store.writing() as connection:
+                    _remake(connection, level, chunk, rules, now)
+            with store.writing() as connection:
+                writing.delete_marks(connection, [mark for mark, _ in read])
+            made += len(keys)
+            if level is LEVELS[-1]:
+                for series in np.unique(keys[:, 0]).tolist():
+                    first = int(keys[keys[:, 0] == series, 3].min())
+                    earliest[series] = min(first, earliest.get(series, first))
+            if len(read) < MARKS_AT_ONCE:
+                break
+    return RolledUp(made, earliest)
+
+
+def _chunks(keys: Integers) -> Iterator[Integers]:
+    for at in range(0, len(keys), KEYS_AT_ONCE):
+        yield keys[at : at + KEYS_AT_ONCE]
+
+
+def _remake(connection: Connection, level: Level, keys: Integers, rules: RollupRules, now: int) -> None:
+    """Make these buckets of `level` anew from the level below, then what is computed from them."""
+    table = coarser(rolling.windows_below(connection, level, keys), level, rules.day_offset)
+    writing.replace_windows(connection, level, table)
+    gone = _without(keys, keys_of(table))
+    writing.remove_windows(connection, level, gone)
+    changed = [keys]
+    for number, series in rules.computed_upward().items():
+        of_series = keys[(keys[:, 0] == number) & np.isin(keys[:, 1], rules.assets)]
+        if len(of_series):
+            above = _computed_above(connection, level, number, series, of_series, rules, now)
+            writing.replace_windows(connection, level, above)
+            changed.append(keys_of(above))
+    mark_parents(connection, level, np.concatenate(changed), rules.day_offset)
+
+
+def mark_parents(connection: Connection, level: Level, keys: Integers, day_offset: int) -> None:
+    """Say that the buckets above these windows (n, 4) of `level` must be made anew."""
+    if level is LEVELS[-1]:
+        return
+    parent = LEVELS[level.number + 1]
+    raised = keys.copy()
+    raised[:, 3] = starts(keys[:, 3], parent, day_offset)
+    writing.append_marks(connection, parent, raised)
+
+
+def _without(keys: Integers, found: Integers) -> Integers:
+    """The rows of `keys` that are not among `found`."""
+    known = {tuple(row) for row in found.tolist()}
+    return np.array([row for row in keys.tolist() if tuple(row) not in known], np.int64).reshape(-1, 4)
+
+
+def _computed_above(
+    connection: Connection,
+    level: Level,
+    number: int,
+    series: Series,
+    keys: Integers,
+    rules: RollupRules,
+    now: int,
+) -> Integers:
+    """Windows of the places above, from the asset windows of the same level, for the buckets that changed.
+
+    What an asset said last counts on in the buckets that follow until it is stale, so those change as well.
+    """
+    stale = stale_after_ms(series) if series.over_time is Combine.LAST else 0
+    following = -(-stale // level.width)
+    result: list[Integers] = []
+    for origin in np.unique(keys[:, 2]).tolist():
+        of_origin = keys[keys[:, 2] == origin]
+        buckets = unique_rows(
+            np.concatenate([of_origin[:, [3]] + step * level.width for step in range(following + 1)])
+        )[:, 0]
+        buckets = starts(buckets, level, rules.day_offset)
+        buckets = np.unique(buckets[buckets <= now])
+        rows = rolling.windows_between(
+            connection,
+            level,
+            number,
+            origin,
+            rules.assets.tolist(),
+            int(buckets[0]) - stale - level.width,
+            int(buckets[-1]) + level.width,
+        )
+        result += [combined_above(rows, series, bucket, level, stale, rules.ancestry) for bucket in buckets.tolist()]
+    return fold(joined(result))
+
+
+def stale_after_ms(series: Series) -> int:
+    """From this age on a value no longer counts as what is known now."""
+    return (3 * series.period + series.delay) * SECOND
+
+
+def combined_above(
+    rows: Integers, series: Series, bucket: int, level: Level, stale: int, ancestry: Ancestry
+) -> Integers:
+    """The windows of all places above at one bucket: one value of each asset, by the rule over territory.
+
+    `rows` are asset windows of the level; an asset's value is that of the bucket, or for a stock its newest one
+    that is not older than `stale` at the bucket's end.
+    """
+    end = bucket + level.width
+    if series.over_time is Combine.LAST:
+        usable = rows[:, (rows[START] <= bucket) & (end - rows[LAST_AT] <= stale + level.width)]
+        newest = usable.copy()
+        newest[START] = bucket
+        assets = fold(newest)
+        values = assets[LAST]
+    else:
+        assets = rows[:, rows[START] == bucket]
+        values = _over_time(assets, series.over_time)
+    single = assets.copy()
+    single[START] = bucket
+    single[COUNT] = single[WEIGHT] = 1
+    single[SUM] = single[MIN] = single[MAX] = single[LAST] = values
+    above = ancestry.folded_up(single)
+    combined = over_territory(above, series.over_territory)
+    above[SUM] = above[MIN] = above[MAX] = above[LAST] = combined
+    above[WEIGHT] = 1
+    return above
+
+
+def _over_time(table: Integers, rule: Combine) -> Integers:
+    """The value of each window by the rule over time."""
+    if rule is Combine.MEAN:
+        return _rounded(table[SUM], table[WEIGHT])
+    column: Integers = table[{Combine.SUM: SUM, Combine.MIN: MIN, Combine.MAX: MAX, Combine.LAST: LAST}[rule]]
+    return column
+
+
+def over_territory(above: Integers, rule: Combine) -> Integers:
+    """The value of each place by the rule over territory; its assets were folded with one value each."""
+    if rule is Combine.MEAN:
+        return _rounded(above[SUM], above[COUNT])
+    column: Integers = above[{Combine.SUM: SUM, Combine.MIN: MIN, Combine.MAX: MAX, Combine.LAST: LAST}[rule]]
+    return column
+
+
+def _rounded(numerator: Integers, denominator: Integers) -> Integers:
+    """The quotient to the nearest integer, halves up; integers only, so that every machine agrees."""
+    quotient: Integers = (2 * numerator + denominator) // np.maximum(2 * denominator, 1)
+    return quotient

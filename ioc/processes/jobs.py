@@ -1,0 +1,96 @@
+"""`python -m ioc jobs`: roll-ups, stocks, newest values above assets, and forgetting, until it is told to stop."""
+
+from ioc import logs
+from ioc.broker.open import open_broker
+from ioc.broker.port import Broker
+from ioc.feeds import FEEDS, SERIES
+from ioc.jobs.schedule import Job, run_jobs
+from ioc.model.known_places import KnownPlaces
+from ioc.model.territory import Territory
+from ioc.model.windows import DAY, HOUR, LEVELS, SECOND, bucket_start
+from ioc.operations.forgetting import KeepingRules, forget
+from ioc.operations.newest import keep_newest_above
+from ioc.operations.rollups import RollupRules, roll_up
+from ioc.operations.stocks import StockRules, StockWatch
+from ioc.processes.clock import milliseconds_now
+from ioc.processes.keeping import keeping
+from ioc.processes.stopping import stop_on_signals
+from ioc.settings import Settings
+from ioc.store import migrations
+from ioc.store.engine import Store
+from ioc.store.registry import Registry, load_registry
+from ioc.store.territory import load_territory, local_offset
+
+log = logs.get_logger("ioc.jobs")
+
+FORGET_EVERY_S = 300.0
+
+
+def main(settings: Settings) -> int:
+    stop = stop_on_signals()
+    store = Store.open(settings.store)
+    migrations.require_current(store)
+    broker = open_broker(settings.broker, settings.data)
+    try:
+        run_jobs(jobs_of(settings, store, broker), stop)
+    finally:
+        broker.close()
+        store.close()
+    return 0
+
+
+def jobs_of(settings: Settings, store: Store, broker: Broker) -> list[Job]:
+    """What runs, and how often."""
+    now = milliseconds_now()
+    with store.reading() as connection:
+        registry, territory = load_registry(connection), load_territory(connection)
+        day_offset = local_offset(connection, now)
+    ancestry = KnownPlaces.of(territory, registry.places, day_offset).ancestry
+    rules = RollupRules({registry.series[one.id]: one for one in SERIES.values()}, ancestry, day_offset)
+    watches = [
+        StockWatch(store, stock, rules)
+        for stock in (_stock_rules(feed.id, registry, territory) for feed in FEEDS.values())
+        if stock is not None
+    ]
+
+    def _roll_up() -> None:
+        done = roll_up(store, rules, milliseconds_now())
+        now = milliseconds_now()
+        today = bucket_start(now, LEVELS[-1], day_offset)
+        for watch in watches:
+            days = [day for series, day in done.earliest_day.items() if series in watch.counted and day < today]
+            if days:
+                watch.count_days(min(days), now)
+
+    def _newest() -> None:
+        keep_newest_above(store, rules, milliseconds_now())
+
+    def _stocks() -> None:
+        for watch in watches:
+            watch.count(milliseconds_now())
+
+    kept = KeepingRules(
+        keeping(settings),
+        settings.idempotency_horizon * SECOND,
+        settings.dead_letter_keep * DAY,
+        settings.keep_log * HOUR,
+        day_offset,
+    )
+
+    def _forget() -> None:
+        dropped = forget(store, broker, kept, milliseconds_now())
+        if dropped:
+            log.info("forgotten", **dropped)
+
+    return [
+        Job("roll-up", settings.rollup_every, _roll_up),
+        Job("newest", settings.rollup_every, _newest),
+        Job("stocks", settings.rollup_every, _stocks),
+        Job("forget", FORGET_EVERY_S, _forget),
+    ]
+
+
+def _stock_rules(feed_id: str, registry: Registry, territory: Territory) -> StockRules | None:
+    feed = FEEDS[feed_id]
+    offices = [registry.places[asset.id] for asset in territory.assets if asset.kind == feed.asset_kind]
+    return StockRules.of(feed, registry.series, offices)

@@ -1,0 +1,126 @@
+"""Reading windows for roll-ups, and dropping what is no longer kept."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+from ioc.model.columns import COLUMNS, Integers, table_of
+from ioc.model.windows import Level
+from ioc.store.schema import kept_from, latest, marks, windows
+from ioc.store.statements import execute_rows, insert_into
+
+_CHUNK: Final = 500
+
+# Keys to look for, joined instead of sent one by one. It lives as long as the connection.
+_wanted: Final = Table(
+    "wanted",
+    MetaData(),
+    Column("series", SmallInteger),
+    Column("place", Integer),
+    Column("origin", SmallInteger),
+    Column("start", BigInteger),
+    prefixes=["TEMPORARY"],
+)
+
+
+def windows_below(connection: Connection, level: Level, keys: Integers) -> Integers:
+    """All windows of the next finer level inside the buckets `keys` (n, 4) of `level`, as a table."""
+    finer = windows[level.number - 1]
+    _wanted.create(connection, checkfirst=True)
+    connection.execute(delete(_wanted))
+    names = ("series", "place", "origin", "start")
+    execute_rows(connection, insert(_wanted), names, (tuple(key) for key in keys.tolist()))
+    rows = connection.execute(
+        select(*(finer.c[name] for name in COLUMNS))
+        .select_from(_wanted)
+        .join(
+            finer,
+            (finer.c.series == _wanted.c.series)
+            & (finer.c.place == _wanted.c.place)
+            & (finer.c.origin == _wanted.c.origin)
+            & (finer.c.start >= _wanted.c.start)
+            & (finer.c.start < _wanted.c.start + level.width),
+        )
+    )
+    return table_of([tuple(row) for row in rows])
+
+
+def windows_between(
+    connection: Connection, level: Level, series: int, origin: int, places: Sequence[int], start: int, end: int
+) -> Integers:
+    """The windows of one series and origin at these places that begin in [start, end), as a table."""
+    table = windows[level.number]
+    found: list[Any] = []
+    for at in range(0, len(places), _CHUNK):
+        found += connection.execute(
+            select(*(table.c[name] for name in COLUMNS)).where(
+                table.c.series == series,
+                table.c.place.in_(places[at : at + _CHUNK]),
+                table.c.origin == origin,
+                table.c.start >= start,
+                table.c.start < end,
+            )
+        )
+    return table_of([tuple(row) for row in found])
+
+
+def load_kept_from(connection: Connection) -> tuple[int, ...]:
+    """From when each level but the coarsest is kept, from fine to coarse. It does not move in this transaction."""
+    rows = connection.execute(select(kept_from.c.start).order_by(kept_from.c.level).with_for_update(read=True))
+    return tuple(rows.scalars())
+
+
+def begin_keeping(connection: Connection, starts: Sequence[int]) -> None:
+    """Set from when each level of a new store is kept; a store that has it keeps its own."""
+    statement = insert_into(kept_from, connection.dialect.name).on_conflict_do_nothing()
+    execute_rows(connection, statement, ("level", "start"), list(enumerate(starts)))
+
+
+def move_kept_from(connection: Connection, level: Level, start: int) -> bool:
+    """Keep a level only from `start` on; False while the level above waits to be made from its rows.
+
+    What comes later for an older time is added to the level above, which is then never made anew from here.
+    """
+    waiting = select(marks.c.id).where(marks.c.level == level.number + 1).limit(1)
+    if connection.execute(waiting).first() is not None:
+        return False
+    connection.execute(update(kept_from).where(kept_from.c.level == level.number).values(start=start))
+    return True
+
+
+def forget_windows(connection: Connection, level: Level, limit: int) -> int:
+    """Drop at most about `limit` windows that their level no longer keeps; how many were dropped."""
+    before = load_kept_from(connection)[level.number]
+    table = windows[level.number]
+    key = [table.c[name] for name in ("series", "place", "origin")]
+    dropped = 0
+    for row in connection.execute(select(*key).distinct()).all():
+        dropped += connection.execute(
+            delete(table).where(
+                *(column == value for column, value in zip(key, row, strict=True)), table.c.start < before
+            )
+        ).rowcount
+        if dropped >= limit:
+            break
+    return dropped
+
+
+def latest_rows(connection: Connection, series: int) -> Integers:
+    """Rows (series, place, origin, at, as_of, value) of the newest values of one series, shape (n, 6)."""
+    rows = connection.execute(select(latest).where(latest.c.series == series))
+    found: Integers = np.array([tuple(row) for row in rows], np.int64).reshape(-1, 6)
+    return found

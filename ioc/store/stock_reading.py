@@ -1,0 +1,77 @@
+"""What stocks of cases are counted from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import Connection, case, func, or_, select
+
+from ioc.model.columns import Integers
+from ioc.store.schema import cases, latest
+
+
+def open_and_overdue(connection: Connection, feed: str, now: int) -> dict[tuple[int, int], tuple[int, int]]:
+    """(open, overdue) cases at `now` by (origin, office)."""
+    rows = connection.execute(
+        select(
+            cases.c.origin,
+            cases.c.asset,
+            func.count(),
+            func.coalesce(func.sum(case((cases.c.due_at < now, 1), else_=0)), 0),
+        )
+        .where(cases.c.feed == feed, cases.c.closed_at.is_(None), cases.c.asset.is_not(None))
+        .group_by(cases.c.origin, cases.c.asset)
+    )
+    return {(origin, asset): (opened, overdue) for origin, asset, opened, overdue in rows}
+
+
+def newest_statements(connection: Connection, series: tuple[int, ...]) -> dict[tuple[int, int], int]:
+    """The time of the newest statement about cases by (place, origin): how fresh a stock can be at best."""
+    rows = connection.execute(
+        select(latest.c.place, latest.c.origin, func.max(latest.c.as_of))
+        .where(latest.c.series.in_(series))
+        .group_by(latest.c.place, latest.c.origin)
+    )
+    return {(place, origin): as_of for place, origin, as_of in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Lives:
+    """Columns of cases: origin, office, opened, due and closed times; far future where there is none."""
+
+    columns: Integers
+
+
+_NEVER = 2**62
+
+
+def lives(connection: Connection, feed: str, since: int) -> Lives:
+    """All cases that were open at some time from `since` on."""
+    rows = connection.execute(
+        select(
+            cases.c.origin,
+            cases.c.asset,
+            cases.c.opened_at,
+            func.coalesce(cases.c.due_at, _NEVER),
+            func.coalesce(cases.c.closed_at, _NEVER),
+        ).where(
+            cases.c.feed == feed,
+            cases.c.asset.is_not(None),
+            cases.c.opened_at.is_not(None),
+            or_(cases.c.closed_at.is_(None), cases.c.closed_at >= since),
+        )
+    )
+    return Lives(np.array([tuple(row) for row in rows], np.int64).reshape(-1, 5).T)
+
+
+def counted_at(known: Lives, at: int) -> dict[tuple[int, int], tuple[int, int]]:
+    """(open, overdue) at the time `at` by (origin, office), zeros where an office had none."""
+    origin, office, opened, due, closed = known.columns
+    is_open = (opened < at) & (closed >= at)
+    is_overdue = is_open & (due < at)
+    keys, group = np.unique(np.stack([origin, office]), axis=1, return_inverse=True)
+    count = keys.shape[1]
+    opens = np.bincount(group.ravel(), is_open, count).astype(np.int64)
+    overdues = np.bincount(group.ravel(), is_overdue, count).astype(np.int64)
+    return {
+        (int(one), int(place)): (int(opens[at]), int(overdues[at])) for at, (one, place) in enumerate(keys.T.tolist())
+    }
