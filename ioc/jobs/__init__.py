@@ -1,1 +1,1 @@
-"""What runs by the clock: APScheduler's only home. What a job does stands in `ioc.operations`."""
+"""What runs by the clock: roll-ups, stocks, newest values, forgetting. APScheduler's only home."""

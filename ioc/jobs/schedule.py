@@ -1,4 +1,4 @@
-"""Jobs by interval, one after the other of each kind, in one process.
+"""Running jobs by interval, one at a time, in one process.
 
 Every job works off what it finds, so a missed run needs no catching up: `coalesce` runs it once, and no run is
 ever called too late (`misfire_grace_time`; the scheduler's own default skips what is late by a second, silently).

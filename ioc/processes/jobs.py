@@ -4,14 +4,14 @@ from ioc import logs
 from ioc.broker.open import open_broker
 from ioc.broker.port import Broker
 from ioc.feeds import FEEDS, SERIES
+from ioc.jobs.forgetting import KeepingRules, forget
+from ioc.jobs.newest import keep_newest_above
+from ioc.jobs.rollups import RollupRules, roll_up
 from ioc.jobs.schedule import Job, run_jobs
+from ioc.jobs.stocks import StockRules, StockWatch
 from ioc.model.known_places import KnownPlaces
 from ioc.model.territory import Territory
 from ioc.model.windows import DAY, HOUR, LEVELS, SECOND, bucket_start
-from ioc.operations.forgetting import KeepingRules, forget
-from ioc.operations.newest import keep_newest_above
-from ioc.operations.rollups import RollupRules, roll_up
-from ioc.operations.stocks import StockRules, StockWatch
 from ioc.processes.clock import milliseconds_now
 from ioc.processes.keeping import keeping
 from ioc.processes.stopping import stop_on_signals

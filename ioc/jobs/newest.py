@@ -5,6 +5,7 @@ Each asset counts with its newest value until it is stale; the rule over territo
 
 import numpy as np
 
+from ioc.jobs.rollups import WRITER, RollupRules, over_territory, stale_after_ms
 from ioc.model.columns import (
     COLUMNS,
     COUNT,
@@ -20,7 +21,6 @@ from ioc.model.columns import (
     Integers,
 )
 from ioc.model.series import Series
-from ioc.operations.rollups import WRITER, RollupRules, over_territory, stale_after_ms
 from ioc.store import rolling, writing
 from ioc.store.engine import Store
 

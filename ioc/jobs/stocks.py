@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from ioc.feeds.feed import Feed
+from ioc.jobs.rollups import WRITER, RollupRules, mark_parents
 from ioc.model.columns import (
     COLUMNS,
     COUNT,
@@ -32,7 +33,6 @@ from ioc.model.columns import (
     starts,
 )
 from ioc.model.windows import BY_ID, DAY, LEVELS, Level, bucket_start
-from ioc.operations.rollups import WRITER, RollupRules, mark_parents
 from ioc.store import rolling, stock_reading, writing
 from ioc.store.engine import Store
 
