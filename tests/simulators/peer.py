@@ -46,7 +46,7 @@ class Peer:
         self.assets, self.units = assets, units
         self.attempts: list[Received] = []
         self.taken: list[Received] = []
-        self.bad: deque[Bad] = deque()
+        self.bad: deque[Bad | None] = deque()  # None: one good answer in between
         self.rejecting: str | None = None  # a reason for which every message is rejected
         self.page = 100
         self.url = ""
