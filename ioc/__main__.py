@@ -99,12 +99,13 @@ def check() -> None:
 def publish(
     feed: Annotated[str, typer.Argument(help="The feed's id, e.g. traffic.")],
     files: Annotated[list[Path], typer.Argument(help="JSON Lines; .gz is unpacked; - is the standard input.")],
+    origin: Annotated[str, typer.Option(help="live, manual, simulated, replay or exercise.")] = "live",
 ) -> None:
     """Send messages from files to a feed, and report by line what is rejected."""
     settings = _start("publish", is_brief=True)
     from ioc.processes import publish as program
 
-    raise typer.Exit(program.main(settings, feed, files))
+    raise typer.Exit(program.main(settings, feed, files, origin=origin))
 
 
 user_app = typer.Typer(help="People who may sign in.", no_args_is_help=True)
