@@ -265,10 +265,15 @@ def redeem(
     store: Store, settings: Settings, *, token: str, now: datetime, ended: str | None = None
 ) -> tuple[Signed, str]:
     """Use a one-time link: the session and the path. Refused if it was used, has ended or never was."""
+    refused = Refused("This sign-in link was used already or has ended: ask for a new one.")
+    with store.reading() as connection:
+        # Guesses by strangers must not queue up for the lock that ingest writes under.
+        if not rows.link_exists(connection, token_hash(token)):
+            raise refused
     with store.writing() as connection:
         used = rows.use_link(connection, token_hash(token), as_ms(now))
         if used is None or used[0].disabled_at is not None:
-            raise Refused("This sign-in link was used already or has ended: ask for a new one.")
+            raise refused
         person, path = used
         if ended is not None:
             rows.delete_session(connection, token_hash(ended))

@@ -12,6 +12,7 @@ import secrets
 import threading
 import unicodedata
 from functools import cache
+from ipaddress import IPv6Network, ip_address
 from typing import Final
 
 from argon2 import PasswordHasher, Type
@@ -157,4 +158,18 @@ class SignInLimits:
             rate.give_back(key)
 
     def _buckets(self, login: str, address: str) -> tuple[tuple[Rate, str], ...]:
-        return ((self._pair, f"{address} {login}"), (self._address, address), (self._login, login))
+        network = network_of(address)
+        return ((self._pair, f"{network} {login}"), (self._address, network), (self._login, login))
+
+
+def network_of(address: str) -> str:
+    """Whom to hold responsible for an address: of IPv6 one customer has a whole /64."""
+    try:
+        known = ip_address(address)
+    except ValueError:
+        return address
+    if known.version == 4:
+        return address
+    if known.ipv4_mapped is not None:
+        return str(known.ipv4_mapped)
+    return str(IPv6Network((known, 64), strict=False))

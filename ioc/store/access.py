@@ -196,6 +196,11 @@ def insert_link(connection: Connection, token_hash: bytes, person: str, path: st
     connection.execute(insert(one_time_links).values(token_hash=token_hash, person=person, path=path, ends_at=ends_at))
 
 
+def link_exists(connection: Connection, token_hash: bytes) -> bool:
+    query = select(one_time_links.c.ends_at).where(one_time_links.c.token_hash == token_hash)
+    return connection.execute(query).first() is not None
+
+
 def use_link(connection: Connection, token_hash: bytes, now: int) -> tuple[Person, str] | None:
     """Mark a link as used and give its person and path; None if it does not exist, was used, or has ended.
 

@@ -33,7 +33,7 @@ from ioc.web.refusals import SignInNeeded
 from ioc.web.sign_in import CSRF_COOKIE, SIGN_IN, SIGN_OUT, Cookies, SignIn, still_signed_in_page
 
 CSRF_HEADER: Final = "X-CSRFToken"
-"""Dash's renderer sends the cookie CSRF_COOKIE back in this header; both are Dash's own default names."""
+"""Dash's renderer sends the cookie CSRF_COOKIE back in this header; the pages tell it both names."""
 
 OPEN: Final = frozenset({"/healthz", "/readyz"})
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})

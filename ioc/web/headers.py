@@ -1,5 +1,6 @@
 """What the gate reads from a request's head and writes on every answer's head."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -11,7 +12,8 @@ from ioc.settings import Settings
 _SINGLE: Final = (b"host", b"origin", b"authorization", b"content-length", b"x-csrftoken", b"sec-fetch-site")
 _NEVER_SENT: Final = (b"server", b"x-powered-by")
 _NO_STORE: Final = (b"text/html", b"application/json", b"text/event-stream", b"application/x-ndjson")
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+_HOST: Final = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 RawHeaders = list[tuple[bytes, bytes]]
 
 
@@ -89,10 +91,8 @@ def _without_default_port(netloc: str, scheme: str) -> str:
 
 
 def _name_of(host: str) -> str:
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
+    match = _HOST.fullmatch(host)
+    return match[1] if match else ""
 
 
 class AnswerHeaders:
@@ -128,6 +128,7 @@ class AnswerHeaders:
         """The answer's own headers with ours; pages, data and streams are never stored, files are asked for anew."""
         kept: RawHeaders = []
         content_type = cached = referrer = b""
+        redirects = False
         for name, value in headers:
             lower = name.lower()
             if lower in self._replaced:
@@ -140,8 +141,10 @@ class AnswerHeaders:
             elif lower == b"referrer-policy":
                 referrer = value
                 continue
+            elif lower == b"location":
+                redirects = True
             kept.append((lower, value))
-        if content_type.startswith(_NO_STORE):
+        if redirects or content_type.startswith(_NO_STORE):
             cached = b"no-store"
         kept.append((b"cache-control", cached or b"no-cache"))
         kept.append((b"referrer-policy", referrer or b"no-referrer"))

@@ -34,7 +34,8 @@ from ioc.web.words import WORDS
 SIGN_IN: Final = "/sign-in"
 SIGN_OUT: Final = "/sign-out"
 ONCE: Final = "/sign-in/once"
-CSRF_COOKIE: Final = "_csrf_token"
+CSRF_COOKIE: Final = "ioc_csrf"
+LANGUAGE_COOKIE: Final = "ioc_language"  # set by the pages, when somebody switches
 LANGUAGES: Final = ("vi", "en")
 _ASSETS: Final = Path(__file__).parent / "assets"
 _PANEL_ASSETS: Final = Path(__file__).parent.parent / "panels" / "assets"
@@ -146,7 +147,7 @@ class SignIn:
             )
 
         try:
-            signed, path = await to_thread.run_sync(redeem)
+            signed, path = await to_thread.run_sync(redeem, limiter=self._threads())
         except IocError as error:
             return self._form(form.get("lang", self._settings.default_language), error=error, by_link=True)
         return self._enter(signed, path, token)
@@ -201,8 +202,8 @@ class SignIn:
 
     def _landing(self, request: Request, token: str) -> Response:
         # What the server logs after this is the path without the token.
-        request.scope["path"] = f"{ONCE}/***"
-        request.scope["raw_path"] = f"{ONCE}/***".encode()
+        request.scope["path"] = f"{ONCE}/redacted"
+        request.scope["raw_path"] = f"{ONCE}/redacted".encode()
         language = self._language(request)
         content = _template("once.html").substitute(
             text=_say("once_text", language),
@@ -213,8 +214,10 @@ class SignIn:
         return _page(content, "once_title", language, f"{ONCE}/{quote(token[:128])}?lang={_other(language)}", None)
 
     def _language(self, request: Request) -> str:
-        asked = request.query_params.get("lang")
-        return asked if asked in LANGUAGES else self._settings.default_language
+        for asked in (request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
+            if asked in LANGUAGES:
+                return asked
+        return self._settings.default_language
 
     def _threads(self) -> CapacityLimiter:
         if self._limiter is None:  # made inside the event loop that uses it
