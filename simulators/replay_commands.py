@@ -17,7 +17,7 @@ from simulators.connection import connection
 from simulators.errors import SimulatorError
 from simulators.intake import Intake
 from simulators.places import RoadSegment
-from simulators.session import PATIENCE, KeepTimes, KeyFile, Most, Url, finish, progress_bar, run, say
+from simulators.session import PATIENCE, KeepTimes, KeyFile, Most, Recent, Url, finish, progress_bar, run, say
 from simulators.stream import play
 
 KEY_FILE = "replay.key"
@@ -74,10 +74,11 @@ def boston(
     url: Url = None,
     key_file: KeyFile = None,
     keep_times: KeepTimes = False,
+    recent: Recent = False,
     most: Most = None,
 ) -> None:
     """Real service requests of Boston as dossiers; departments stand for offices."""
-    replay_requests(file, service_requests.BOSTON, url, key_file, keep_times, most)
+    replay_requests(file, service_requests.BOSTON, url, key_file, times_wanted(keep_times, recent), most)
 
 
 @replay_app.command()
@@ -86,10 +87,11 @@ def nyc(
     url: Url = None,
     key_file: KeyFile = None,
     keep_times: KeepTimes = False,
+    recent: Recent = False,
     most: Most = None,
 ) -> None:
     """Real service requests of New York as dossiers; agencies stand for offices."""
-    replay_requests(file, service_requests.NEW_YORK, url, key_file, keep_times, most)
+    replay_requests(file, service_requests.NEW_YORK, url, key_file, times_wanted(keep_times, recent), most)
 
 
 def replay_requests(
@@ -97,7 +99,7 @@ def replay_requests(
     form: service_requests.ServiceFile,
     url: str | None,
     key_file: Path | None,
-    keep_times: bool,
+    times: service_requests.Times,
     most: int | None,
 ) -> None:
     server = connection(url, key_file, KEY_FILE)
@@ -105,7 +107,7 @@ def replay_requests(
 
     async def work(intake: Intake) -> None:
         offices = (await intake.places()).offices
-        found = service_requests.replayed(file, form, offices, datetime.now(UTC), keep_times=keep_times, most=most)
+        found = service_requests.replayed(file, form, offices, datetime.now(UTC), times=times, most=most)
         say(f"{len(found.dossiers):,} cases of {form.name}, times shifted by {found.shifted.days // 7} weeks.")
         for reason, count in found.left_out.items():
             say(f"  {count:,} rows left out: {reason}")
@@ -113,6 +115,14 @@ def replay_requests(
             await intake.send(request)
 
     finish(*run(server, work, PATIENCE), time.monotonic() - began)
+
+
+def times_wanted(keep_times: bool, recent: bool) -> service_requests.Times:
+    if keep_times and recent:
+        raise SimulatorError("--keep-times and --recent exclude each other: take one of them.")
+    if keep_times:
+        return service_requests.Times.KEPT
+    return service_requests.Times.RECENT if recent else service_requests.Times.PAST
 
 
 def gaps_wanted(text: str) -> tuple[int, float]:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -24,6 +25,14 @@ from simulators.province import BATCH, Request
 from simulators.roads import plain
 
 WEEK = timedelta(weeks=1)
+
+
+class Times(Enum):
+    """What becomes of a file's times; moved ones all move by the same number of whole weeks (Mondays stay Mondays)."""
+
+    KEPT = "kept"
+    PAST = "past"  # all that the file knows has happened: the last closing is not in the future
+    RECENT = "recent"  # the last opening is not in the future; what was closed later is told as open
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +150,10 @@ def replayed(
     offices: Sequence[Office],
     now: datetime,
     *,
-    keep_times: bool,
+    times: Times = Times.PAST,
     most: int | None = None,
 ) -> Replayed:
-    """Reads a file and writes each row as one dossier with its last known state.
-
-    Unless times are kept, all move by the same number of whole weeks (working days stay working days), so
-    that the last time at which something happened is not in the future.
-    """
+    """Reads a file and writes each row as one dossier, in the last state that is known at `now`."""
     if not offices:
         raise SimulatorError("The server knows no office that could stand for a department.")
     left_out = Counter[str]()
@@ -163,12 +168,15 @@ def replayed(
             left_out[f"no office stands for department {row[form.department].strip()!r}"] += 1
         else:
             rows.append((row, opened))
-    happened = [at for row, opened in rows for at in (opened, _time(row[form.closed], form)) if at is not None]
+    opened_last = max((opened for _, opened in rows), default=now)
+    closed_last = max((at for row, _ in rows if (at := _time(row[form.closed], form)) is not None), default=opened_last)
     shifted = timedelta()
-    if happened and not keep_times:
-        shifted = (now - max(happened)) // WEEK * WEEK
+    if times is Times.PAST:
+        shifted = (now - max(opened_last, closed_last)) // WEEK * WEEK
+    elif times is Times.RECENT:
+        shifted = (now - opened_last) // WEEK * WEEK
     ordered = sorted(offices, key=lambda office: office.id)
-    dossiers = tuple(_dossier(row, opened, form, ordered, shifted) for row, opened in rows)
+    dossiers = tuple(_dossier(row, opened, form, ordered, shifted, now) for row, opened in rows)
     return Replayed(dossiers, shifted, left_out)
 
 
@@ -186,11 +194,18 @@ def _rows(path: Path, form: ServiceFile) -> list[dict[str, str]]:
 
 
 def _dossier(
-    row: Mapping[str, str], opened: datetime, form: ServiceFile, offices: Sequence[Office], shifted: timedelta
+    row: Mapping[str, str],
+    opened: datetime,
+    form: ServiceFile,
+    offices: Sequence[Office],
+    shifted: timedelta,
+    now: datetime,
 ) -> dict[str, str | None]:
     code, number = row[form.department].strip(), row[form.number].strip()
     department = form.departments[code]
     due, closed = _time(row[form.due], form), _time(row[form.closed], form)
+    if closed is not None and closed + shifted > now:
+        closed = None  # it will be closed; now nobody knows
 
     def told(at: datetime | None) -> str | None:
         return None if at is None else (at + shifted).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -33,6 +33,9 @@ Rate = Annotated[float, typer.Option(help="Messages a minute of each road segmen
 Batch = Annotated[int, typer.Option(min=1, max=10_000, help="Messages in one request.")]
 Patience = Annotated[float, typer.Option(min=0, help="Seconds to wait for a server that is away.")]
 KeepTimes = Annotated[bool, typer.Option("--keep-times", help="Keep the times of the file.")]
+Recent = Annotated[
+    bool, typer.Option("--recent", help="Move openings up to now; what was closed later is told as open.")
+]
 Most = Annotated[int | None, typer.Option("--max", min=1, help="Stop after so many messages.")]
 
 Work = Callable[[Intake], Awaitable[None]]

@@ -6,7 +6,7 @@ import pytest
 
 from simulators.errors import SimulatorError
 from simulators.places import Territory
-from simulators.service_requests import BOSTON, NEW_YORK, Replayed, replayed
+from simulators.service_requests import BOSTON, NEW_YORK, WEEK, Replayed, Times, replayed
 
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
 HEADER = "case_enquiry_id,open_dt,target_dt,closed_dt,department,type,source,location"
@@ -27,8 +27,8 @@ def boston_file(tmp_path: Path) -> Path:
     return path
 
 
-def read(path: Path, places: Territory, *, keep_times: bool = True) -> Replayed:
-    return replayed(path, BOSTON, places.offices, NOW, keep_times=keep_times)
+def read(path: Path, places: Territory, times: Times = Times.KEPT) -> Replayed:
+    return replayed(path, BOSTON, places.offices, NOW, times=times)
 
 
 def test_a_row_becomes_a_dossier_in_utc_without_address(boston_file: Path, places: Territory) -> None:
@@ -71,7 +71,7 @@ def test_rows_that_cannot_be_sent_are_counted_by_reason(boston_file: Path, place
 
 
 def test_times_move_by_whole_weeks_and_nothing_happened_in_the_future(boston_file: Path, places: Territory) -> None:
-    found = read(boston_file, places, keep_times=False)
+    found = read(boston_file, places, Times.PAST)
     assert found.shifted % timedelta(weeks=1) == timedelta()
     happened = [datetime.fromisoformat(str(case["modified"])) for case in found.dossiers]
     assert NOW - timedelta(weeks=1) < max(happened) <= NOW
@@ -84,6 +84,17 @@ def test_times_move_by_whole_weeks_and_nothing_happened_in_the_future(boston_fil
         assert begin - before == found.shifted
 
 
+@pytest.mark.real_data
+def test_recent_cases_are_told_as_far_as_they_are_known(real_data: Path, places: Territory) -> None:
+    path = real_data / "service" / "boston_311_2011-07_first3000.csv"
+    recent, past = read(path, places, Times.RECENT), read(path, places, Times.PAST)
+    assert timedelta() <= NOW - max(datetime.fromisoformat(str(case["received"])) for case in recent.dossiers) < WEEK
+    happened = [str(case[name]) for case in recent.dossiers for name in ("modified", "finished") if case[name]]
+    assert max(happened) <= "2026-11-21T10:00:00Z"
+    still_open = [case["state"] for case in recent.dossiers].count("in_progress")
+    assert still_open > [case["state"] for case in past.dossiers].count("in_progress")
+
+
 def test_a_file_of_another_kind_says_what_is_missing(tmp_path: Path, places: Territory) -> None:
     (tmp_path / "x.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     with pytest.raises(SimulatorError, match="lacks the columns"):
@@ -93,11 +104,11 @@ def test_a_file_of_another_kind_says_what_is_missing(tmp_path: Path, places: Ter
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("keep_times", [True, False])
-def test_bostons_on_time_rate_survives_the_mapping(real_data: Path, places: Territory, keep_times: bool) -> None:
+@pytest.mark.parametrize("times", [Times.KEPT, Times.PAST])
+def test_bostons_on_time_rate_survives_the_mapping(real_data: Path, places: Territory, times: Times) -> None:
     """Of all cases whose due time has come, the share closed by it (issue: 1,796 of 2,527)."""
     path = real_data / "service" / "boston_311_2011-07_first3000.csv"
-    found = read(path, places, keep_times=keep_times)
+    found = read(path, places, times)
     assert (len(found.dossiers), found.left_out) == (3000, {})
     assert len({case["id"] for case in found.dossiers}) == 3000
     cohort = [case for case in found.dossiers if case["due"] and case["due"] <= "2026-11-21T10:00:00Z"]
@@ -111,7 +122,7 @@ def test_every_department_of_the_files_has_an_office(real_data: Path, places: Te
     found = read(real_data / "service" / "boston_311_100.csv", places)
     assert (len(found.dossiers), found.left_out) == (100, {})
     path = real_data / "service" / "nyc_311_sample.csv"
-    new_york = replayed(path, NEW_YORK, places.offices, NOW, keep_times=False)
+    new_york = replayed(path, NEW_YORK, places.offices, NOW)
     assert (len(new_york.dossiers), new_york.left_out) == (999, {})
     with path.open(encoding="utf-8", newline="") as file:
         closed = sum(1 for row in csv.DictReader(file) if row["Closed Date"])
