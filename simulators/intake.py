@@ -56,6 +56,7 @@ class Tally:
     rejected: int = 0
     requests: int = 0
     retries: int = 0
+    judged_before: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -66,6 +67,7 @@ class Tally:
         text = f"{self.sent:,} messages sent in {self.requests:,} requests: {self.accepted:,} accepted"
         text += f", {self.rejected:,} rejected" if self.rejected else ""
         text += f" ({self.retries} requests tried again)" if self.retries else ""
+        text += f"; {self.judged_before} batches had been judged before" if self.judged_before else ""
         reasons = "".join(f"\n  {n:,} × {reason}" for reason, n in self.reasons.most_common(REASONS_SHOWN))
         return text + reasons
 
@@ -104,6 +106,10 @@ class Intake:
         )
         if response.status_code == 413:
             raise SimulatorError(f"The server refuses a request of {len(request.body):,} bytes: use a smaller --batch.")
+        if response.status_code == 409:
+            # The key is a digest of the body, so this very batch was judged before, with another list of assets.
+            self.tally.judged_before += 1
+            return Answer(0)
         answer = self._decode(response, Answer, {200, 202, 422})
         self.tally.requests += 1
         self.tally.sent += request.count

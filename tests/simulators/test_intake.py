@@ -61,6 +61,12 @@ def test_other_batches_and_feeds_have_other_keys(peer: Peer) -> None:
     assert len({batch.headers["idempotency-key"] for batch in peer.taken}) == 3
 
 
+def test_a_batch_that_was_judged_before_is_not_sent_under_another_key(peer: Peer) -> None:
+    peer.bad.append(Bad(409))
+    tally = talk(peer, lambda intake: intake.send(ONE)).tally
+    assert (len(peer.attempts), tally.judged_before, tally.all_refused) == (1, 1, False)
+
+
 def test_rejects_are_counted_with_their_reasons(peer: Peer) -> None:
     peer.rejecting = "unknown asset"
     tally = talk(peer, lambda intake: intake.send(ONE)).tally
