@@ -39,6 +39,10 @@ class Watched:
         return await self._look() is not None
 
 
+class AnswerEnded(ClientDisconnect, OSError):
+    """What an application is told that goes on sending: OSError to ASGI, a client that is gone to Starlette."""
+
+
 class Reply:
     """The `send` of one request: completes the headers, knows how far the answer is, ends it with its session."""
 
@@ -56,7 +60,7 @@ class Reply:
 
     async def __call__(self, message: Message) -> None:
         if self._ended:
-            raise OSError("the answer has ended")  # what ASGI says to an application whose client is gone
+            raise AnswerEnded("the answer has ended")
         if message["type"] == "http.response.start":
             if self.refusal is not None:
                 return  # whatever the application made of a body that was cut off: `fail` answers

@@ -1,6 +1,7 @@
 """The gate: who gets through to the application, with what, and what everybody else is told."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 from urllib.parse import parse_qs, urljoin, urlsplit
@@ -297,13 +298,16 @@ async def test_a_disabled_person_is_out_within_five_seconds(centre: Centre, lan:
     assert (await lan.get("/who")).status_code == 401
 
 
-async def test_an_open_stream_ends_with_its_session(centre: Centre, lan: httpx.AsyncClient) -> None:
+async def test_an_open_stream_ends_with_its_session(
+    centre: Centre, lan: httpx.AsyncClient, log_text: io.StringIO
+) -> None:
     assert len((await lan.get("/live")).text.split("\n\n")) == 1_001
     access.disable_person(ROOT, centre.store, login="lan", now=centre.clock.now)
     centre.asked.clear()
     answer = await _turn_while(lan.get("/live"), centre)
     assert answer.text.count("data:") < 100
     assert centre.asked.count("tick") < 100
+    assert "failed" not in log_text.getvalue()
 
 
 async def _until_noted(centre: Centre) -> None:
