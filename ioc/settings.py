@@ -116,11 +116,11 @@ class Settings(BaseModel):
         48, unit="hours", ge=1, le=8760, reason="embedded log: long enough to repair the store and read again"
     )
     rollup_every: float = _setting(
-        2.0,
+        10.0,
         unit="s",
         ge=0.1,
         le=60,
-        reason="how often jobs work off what changed; long pauses make charts trail",
+        reason="how often jobs work off what changed: a bucket that many batches touch is then made anew once",
     )
     rollup_lag: float = _setting(
         60.0, unit="s", ge=1, le=3600, reason="roll-ups older than this make `/readyz` and `check` complain"

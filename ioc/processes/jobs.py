@@ -23,6 +23,7 @@ from ioc.store.territory import load_territory, local_offset
 
 log = logs.get_logger("ioc.jobs")
 
+NEWEST_EVERY_S = 2.0
 FORGET_EVERY_S = 300.0
 
 
@@ -84,8 +85,8 @@ def jobs_of(settings: Settings, store: Store, broker: Broker) -> list[Job]:
 
     return [
         Job("roll-up", settings.rollup_every, _roll_up),
-        Job("newest", settings.rollup_every, _newest),
-        Job("stocks", settings.rollup_every, _stocks),
+        Job("newest", NEWEST_EVERY_S, _newest),
+        Job("stocks", NEWEST_EVERY_S, _stocks),
         Job("forget", FORGET_EVERY_S, _forget),
     ]
 

@@ -42,7 +42,7 @@ class Store:
             ) from error
         if parsed.get_backend_name() == "sqlite":
             return cls(_sqlite_engine(parsed))
-        return cls(create_engine(parsed, pool_pre_ping=True))
+        return cls(create_engine(parsed, hide_parameters=True, pool_pre_ping=True))
 
     @property
     def dialect(self) -> str:
@@ -81,7 +81,7 @@ def _sqlite_engine(url: URL) -> Engine:
             raise StoreError(
                 f"the folder {folder} of the store does not exist: make it, or set IOC_DATA to one that does"
             )
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: Any) -> None:

@@ -19,8 +19,8 @@ class Registry:
 
 def load_registry(connection: Connection) -> Registry:
     return Registry(
-        dict(connection.execute(select(places.c.key, places.c.id)).tuples().all()),
-        dict(connection.execute(select(series.c.key, series.c.id)).tuples().all()),
+        {row.key: row.id for row in connection.execute(select(places.c.key, places.c.id))},
+        {row.key: row.id for row in connection.execute(select(series.c.key, series.c.id))},
     )
 
 

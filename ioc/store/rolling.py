@@ -21,7 +21,7 @@ from sqlalchemy import (
 from ioc.model.columns import COLUMNS, Integers, table_of
 from ioc.model.windows import Level
 from ioc.store.schema import kept_from, latest, marks, windows
-from ioc.store.statements import execute_rows, insert_into
+from ioc.store.statements import execute_rows, insert_into, integer_rows
 
 _CHUNK: Final = 500
 
@@ -44,7 +44,7 @@ def windows_below(connection: Connection, level: Level, keys: Integers) -> Integ
     connection.execute(delete(_wanted))
     names = ("series", "place", "origin", "start")
     execute_rows(connection, insert(_wanted), names, (tuple(key) for key in keys.tolist()))
-    rows = connection.execute(
+    statement = (
         select(*(finer.c[name] for name in COLUMNS))
         .select_from(_wanted)
         .join(
@@ -56,7 +56,7 @@ def windows_below(connection: Connection, level: Level, keys: Integers) -> Integ
             & (finer.c.start < _wanted.c.start + level.width),
         )
     )
-    return table_of([tuple(row) for row in rows])
+    return table_of(integer_rows(connection, statement))
 
 
 def windows_between(
@@ -66,16 +66,17 @@ def windows_between(
     table = windows[level.number]
     found: list[Any] = []
     for at in range(0, len(places), _CHUNK):
-        found += connection.execute(
+        found += integer_rows(
+            connection,
             select(*(table.c[name] for name in COLUMNS)).where(
                 table.c.series == series,
                 table.c.place.in_(places[at : at + _CHUNK]),
                 table.c.origin == origin,
                 table.c.start >= start,
                 table.c.start < end,
-            )
+            ),
         )
-    return table_of([tuple(row) for row in found])
+    return table_of(found)
 
 
 def load_kept_from(connection: Connection) -> tuple[int, ...]:
@@ -121,6 +122,5 @@ def forget_windows(connection: Connection, level: Level, limit: int) -> int:
 
 def latest_rows(connection: Connection, series: int) -> Integers:
     """Rows (series, place, origin, at, as_of, value) of the newest values of one series, shape (n, 6)."""
-    rows = connection.execute(select(latest).where(latest.c.series == series))
-    found: Integers = np.array([tuple(row) for row in rows], np.int64).reshape(-1, 6)
-    return found
+    rows = integer_rows(connection, select(latest).where(latest.c.series == series))
+    return np.array(rows, np.int64).reshape(-1, 6)

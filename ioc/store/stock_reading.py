@@ -7,6 +7,7 @@ from sqlalchemy import Connection, case, func, or_, select
 
 from ioc.model.columns import Integers
 from ioc.store.schema import cases, latest
+from ioc.store.statements import integer_rows
 
 
 def open_and_overdue(connection: Connection, feed: str, now: int) -> dict[tuple[int, int], tuple[int, int]]:
@@ -46,7 +47,8 @@ _NEVER = 2**62
 
 def lives(connection: Connection, feed: str, since: int) -> Lives:
     """All cases that were open at some time from `since` on."""
-    rows = connection.execute(
+    rows = integer_rows(
+        connection,
         select(
             cases.c.origin,
             cases.c.asset,
@@ -58,9 +60,9 @@ def lives(connection: Connection, feed: str, since: int) -> Lives:
             cases.c.asset.is_not(None),
             cases.c.opened_at.is_not(None),
             or_(cases.c.closed_at.is_(None), cases.c.closed_at >= since),
-        )
+        ),
     )
-    return Lives(np.array([tuple(row) for row in rows], np.int64).reshape(-1, 5).T)
+    return Lives(np.array(rows, np.int64).reshape(-1, 5).T)
 
 
 def counted_at(known: Lives, at: int) -> dict[tuple[int, int], tuple[int, int]]:
