@@ -123,7 +123,10 @@ def history(
         else:
             check_same_province(position, seed, period, folder)
             position = without_stale_traffic(position, now)
-            say(f"The past was told up to {_local(position.through)} before; going on from there.")
+            if position.sending is None:
+                say(f"The past was told up to {_local(position.through)} before; going on from there.")
+            else:
+                say(f"The past was sent in part before ({position.answered} requests); going on from there.")
         province = Province(seed, period, await intake.places())
         with progress_bar("Sending the past") as show:
             if position.sending is not None:  # a back-fill that was stopped: its end first, then what came since

@@ -93,6 +93,8 @@ class Traffic:
 
     def lines(self, begin: int, end: int, accidents: Sequence[Accident] = ()) -> list[str]:
         """Messages as JSON lines of all periods that end within [begin, end), in order of their ends."""
+        if not self._rows:
+            return []
         base = begin - self.period
         accidents = [accident for accident in accidents if accident.ends >= base and accident.begins < end]
         clock = _clock(base, end)
