@@ -39,6 +39,10 @@ from simulators.traffic import Traffic
 from simulators.working_time import DAY, LOCAL_OFFSET, local_date, midnight
 
 KEY_FILE = "simulators.key"
+FINE_HOURS = 2
+"""Of the past traffic, this much is told minute by minute, the rest in intervals of five minutes: a first start
+must not take longer than a minute, and nobody looks at the minutes of yesterday's imaginary traffic.
+"""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 scenario_app = typer.Typer(no_args_is_help=True, help="Let something happen in the imaginary province.")
@@ -118,7 +122,12 @@ def history(
         if position is None:
             begin = min(traffic_from, dossiers_from)
             position = Position(
-                seed=seed, period=period, traffic_from=traffic_from, dossiers_from=dossiers_from, through=begin
+                seed=seed,
+                period=period,
+                traffic_from=traffic_from,
+                dossiers_from=dossiers_from,
+                through=begin,
+                fine_from=now - FINE_HOURS * 3600,
             )
         else:
             check_same_province(position, seed, period, folder)

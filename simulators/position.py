@@ -25,13 +25,16 @@ LOCK_NAME = "simulators.lock"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Times are seconds since 1970 (UTC). `sending` is the end of a span that was begun but not finished."""
+    """Times are seconds since 1970 (UTC). Before `fine_from` traffic is told in longer intervals; `sending` is
+    the end of a span that was begun but not finished.
+    """
 
     seed: int
     period: int
     traffic_from: int
     dossiers_from: int
     through: int
+    fine_from: int = 0
     sending: int | None = None
     answered: int = 0
 

@@ -18,7 +18,7 @@ from simulators.accidents import Accident
 from simulators.cases import LONGEST_DAYS, Case, state_at
 from simulators.dossiers import cases_received
 from simulators.places import Territory
-from simulators.traffic import Traffic
+from simulators.traffic import TOGETHER, Traffic
 from simulators.working_time import DAY, local_date
 
 BATCH = 2000
@@ -37,13 +37,14 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Span:
     """A span of time [begin, end) and what was never told before it: traffic and dossiers older than their
-    starts.
+    starts. Traffic before `fine_from` is told in longer intervals.
     """
 
     begin: int
     end: int
     traffic_from: int
     dossiers_from: int
+    fine_from: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,10 @@ class Province:
 
     def messages(self, span: Span) -> int:
         """About how many messages a span holds: exact for dossiers and, but for accidents, for traffic."""
-        seconds = max(0, span.end - max(span.begin, span.traffic_from + self.traffic.period))
-        return len(self._places.segments) * seconds // self.traffic.period + len(self.changed(span))
+        begin = max(span.begin, span.traffic_from + self.traffic.period)
+        coarse = max(0, min(span.end, span.fine_from) - begin) // (self.traffic.period * TOGETHER)
+        fine = max(0, span.end - max(begin, span.fine_from)) // self.traffic.period
+        return len(self._places.segments) * (coarse + fine) + len(self.changed(span))
 
     def requests(self, span: Span, accidents: Sequence[Accident] = (), batch: int = BATCH) -> Iterator[Request]:
         """The span's messages, oldest first; the same requests for the same arguments, byte by byte."""
@@ -98,11 +101,20 @@ class Province:
         return self._received[day]
 
     def _traffic_lines(self, span: Span, accidents: Sequence[Accident]) -> Iterator[str]:
-        begin = max(span.begin, span.traffic_from + self.traffic.period)
-        while begin < span.end:
-            end = min(span.end, begin - begin % HOUR + HOUR)
-            yield from self.traffic.lines(begin, end, accidents)
-            begin = end
+        traffic = self.traffic
+        begin = max(span.begin, span.traffic_from + traffic.period)
+        for first, end in _hours(begin, min(span.end, span.fine_from)):
+            yield from traffic.coarse_lines(first, end)
+        # Where a longer interval would end after `fine_from`, its minutes are told instead, from before it on.
+        for first, end in _hours(max(begin, span.fine_from - TOGETHER * traffic.period), span.end):
+            yield from traffic.lines(first, end, accidents, fine_from=span.fine_from)
+
+
+def _hours(begin: int, end: int) -> Iterator[tuple[int, int]]:
+    while begin < end:
+        until = min(end, begin - begin % HOUR + HOUR)
+        yield begin, until
+        begin = until
 
 
 def _json(message: dict[str, str | None]) -> str:

@@ -60,7 +60,7 @@ async def tell(
         position = replace(position, sending=until, answered=0)
         write_position(folder, position)
     end = position.sending if position.sending is not None else until
-    span = Span(position.through, end, position.traffic_from, position.dossiers_from)
+    span = Span(position.through, end, position.traffic_from, position.dossiers_from, position.fine_from)
     total = province.messages(span) if progress else 0
     skipped = position.answered
     done = 0

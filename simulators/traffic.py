@@ -32,6 +32,7 @@ VEHICLE_KM = 0.0039  # 72 % motorcycles of 2.5 m, 28 % larger vehicles of 7.5 m,
 KNOTS_PER_DAY = 96
 ACCIDENT_PERIOD = 10  # seconds: around an accident the segments report more often
 DAYS_KEPT = 3
+TOGETHER = 5  # periods in one message of the longer past
 
 # Share of the day's highest demand by hour. All days begin and end alike, so midnight is no step.
 _WORKING = (
@@ -91,8 +92,10 @@ class Traffic:
         """Seconds after the full minute at which a segment's periods begin: spreads the messages evenly."""
         return zlib.crc32(f"{self._seed} {segment.id}".encode()) % self.period
 
-    def lines(self, begin: int, end: int, accidents: Sequence[Accident] = ()) -> list[str]:
-        """Messages as JSON lines of all periods that end within [begin, end), in order of their ends."""
+    def lines(self, begin: int, end: int, accidents: Sequence[Accident] = (), *, fine_from: int = 0) -> list[str]:
+        """Messages as JSON lines of all periods that end within [begin, end), in order of their ends; without
+        those that `coarse_lines` tells, whose longer interval ends before `fine_from`.
+        """
         if not self._rows:
             return []
         base = begin - self.period
@@ -106,7 +109,7 @@ class Traffic:
             first = midnight(day)
             for number, row in enumerate(self._rows):
                 origin = first + row.phase + self.period  # the end of the day's first period
-                low = max(0, -((origin - begin) // self.period))
+                low = max(0, -((origin - begin) // self.period), self._first_fine(origin, fine_from))
                 high = min(DAY // self.period, -((origin - end) // self.period))
                 if low >= high:
                     continue
@@ -129,6 +132,38 @@ class Traffic:
             found.extend(self._accident_lines(begin, end, accidents))
         found.sort(key=lambda entry: entry[:2])
         return [line for _, _, line in found]
+
+    def coarse_lines(self, begin: int, end: int) -> list[str]:
+        """Messages over `TOGETHER` periods each, of those that end within [begin, end): vehicles are summed,
+        speed is their mean, occupancy the mean over time.
+        """
+        length = TOGETHER * self.period
+        found: list[tuple[int, int, str]] = []
+        day, last = local_date(begin - 2 * length), local_date(end)
+        while day <= last:
+            today = self.day(day)
+            for number, row in enumerate(self._rows):
+                origin = midnight(day) + row.phase + length  # the end of the day's first longer interval
+                low = max(0, -((origin - begin) // length))
+                high = min(DAY // length, -((origin - end) // length))
+                for group in range(low, high):
+                    columns = slice(group * TOGETHER, (group + 1) * TOGETHER)
+                    vehicles = today.vehicles[number, columns]
+                    total = int(vehicles.sum())
+                    speed = float((vehicles * today.speed_kmh[number, columns]).sum() / max(total, 1))
+                    covered = float(today.occupancy[number, columns].mean())
+                    until = origin + group * length
+                    text = _text(row, _iso(until - length), _iso(until), total, speed, covered, length)
+                    found.append((until, number, text))
+            day += timedelta(days=1)
+        found.sort(key=lambda entry: entry[:2])
+        return [line for _, _, line in found]
+
+    def _first_fine(self, origin: int, fine_from: int) -> int:
+        """The day's first period that is told by itself; `origin` is the end of the day's first period."""
+        length = TOGETHER * self.period
+        end_of_first_group = origin + length - self.period
+        return max(0, -((end_of_first_group - fine_from) // length)) * TOGETHER
 
     def first_lines(self, accident: Accident) -> list[str]:
         """Messages for the periods that are running when an accident begins, ended early by it."""

@@ -183,3 +183,18 @@ def test_messages_hold_the_official_schema(places: Territory, real_data: Path) -
     night = midnight(FRIDAY) + 3 * HOUR
     for message in messages(traffic.lines(NOON, NOON + 60, [crash]) + traffic.lines(night, night + 60)):
         validator.validate(message)
+
+
+def test_the_longer_past_is_told_in_longer_intervals_and_each_minute_once(places: Territory) -> None:
+    traffic = Traffic(1, 60, places.segments)
+    fine_from = NOON - HOUR
+    coarse = messages(traffic.coarse_lines(NOON - 3 * HOUR, fine_from))
+    fine = messages(traffic.lines(fine_from - 300, NOON, fine_from=fine_from))
+    whole = messages(traffic.lines(NOON - 4 * HOUR, NOON))
+    assert {end - begin for begin, end in map(interval, coarse)} == {300}
+    for segment in places.segments:
+        told = sorted((interval(one), one["intensity"]) for one in coarse + fine if one["refRoadSegment"] == segment.id)
+        spans = [span for span, _ in told]
+        assert [begin for begin, _ in spans[1:]] == [end for _, end in spans[:-1]]  # no gap, no overlap
+        minutes = [one for one in whole if one["refRoadSegment"] == segment.id and interval(one)[0] >= spans[0][0]]
+        assert sum(count for _, count in told) == sum(one["intensity"] for one in minutes)
