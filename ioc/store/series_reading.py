@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, Table, and_, func, select, union_all
 
 from ioc.model.columns import COLUMNS, Integers, table_of
-from ioc.model.windows import COARSEST, LEVELS, Keeping, Level, bucket_start
-from ioc.store.schema import latest, positions, windows
+from ioc.model.windows import COARSEST, LEVELS, Level, bucket_start
+from ioc.store.schema import kept_from, latest, positions, windows
 
 # --- spans -----------------------------------------------------------------------------------------------------
 
@@ -27,11 +27,14 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """What decides which level answers for a time: now, how far roll-ups may trail, what is kept, the local day."""
+    """What decides which level answers for a time: now, how far roll-ups may trail, what is kept, the local day.
+
+    `kept_from` says from when each level but the coarsest is kept, from fine to coarse.
+    """
 
     now: int
     rollup_lag: int
-    keeping: Keeping
+    kept_from: tuple[int, ...]
     day_offset: int
 
     def settled_until(self, level: Level) -> int:
@@ -40,9 +43,21 @@ class Clock:
             return 1 << 62
         return bucket_start(self.now - self.rollup_lag, level, self.day_offset)
 
+    def level_for(self, at: int) -> Level:
+        """The finest level that still keeps `at`."""
+        for level, start in zip(LEVELS, self.kept_from, strict=False):
+            if at >= start:
+                return level
+        return LEVELS[0] if not self.kept_from else COARSEST
+
     def floor(self, at: int) -> int:
         """`at` down to the start of the finest bucket that still exists there."""
-        return bucket_start(at, self.keeping.level_for(at, self.now, self.day_offset), self.day_offset)
+        return bucket_start(at, self.level_for(at), self.day_offset)
+
+
+def read_kept_from(connection: Connection) -> tuple[int, ...]:
+    """From when each level but the coarsest is kept, from fine to coarse; empty where everything still is."""
+    return tuple(connection.execute(select(kept_from.c.start).order_by(kept_from.c.level)).scalars())
 
 
 def pieces_by_step(step: Level, start: int, end: int, clock: Clock) -> list[Piece]:
@@ -109,7 +124,8 @@ def read_windows(
         columns = select(*(table.c[name] for name in COLUMNS))
         parts.append(_where(columns, table, piece, series_numbers, place_numbers, origins))
     found = connection.execute(union_all(*parts) if len(parts) > 1 else parts[0])
-    return table_of(found.tuples().all())
+    # Plain tuples: numpy would ask each Row for its buffer first.
+    return table_of([tuple(row) for row in found])
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +242,12 @@ def read_current(
     if not place_numbers:
         return {}
     table = windows[level.number]
+    newest = latest.c
     statement = (
         select(
-            table.c.series,
-            table.c.place,
-            table.c.origin,
+            newest.series,
+            newest.place,
+            newest.origin,
             func.sum(table.c.count),
             func.sum(table.c.weight),
             func.sum(table.c.sum),
@@ -238,24 +255,26 @@ def read_current(
             func.max(table.c.max),
             func.max(table.c.last_at),
         )
+        # An outer join, so that SQLite goes from the newest rows to their few windows, and not the other way round.
         .select_from(
-            latest.join(
+            latest.outerjoin(
                 table,
                 and_(
-                    table.c.series == latest.c.series,
-                    table.c.place == latest.c.place,
-                    table.c.origin == latest.c.origin,
-                    table.c.start > latest.c.as_of - (span + level.width),
-                    table.c.start <= latest.c.at,
+                    table.c.series == newest.series,
+                    table.c.place == newest.place,
+                    table.c.origin == newest.origin,
+                    table.c.start > newest.as_of - (span + level.width),
+                    table.c.start <= newest.at,
                 ),
             )
         )
-        .where(latest.c.series == series_number, latest.c.place.in_(place_numbers))
-        .group_by(table.c.series, table.c.place, table.c.origin)
+        .where(newest.series == series_number, newest.place.in_(place_numbers))
+        .group_by(newest.series, newest.place, newest.origin)
     )
     return {
         Key(row[0], row[1], row[2]): Total(int(row[3]), int(row[4]), int(row[5]), row[6], row[7], row[8])
         for row in connection.execute(statement)
+        if row[3] is not None
     }
 
 

@@ -132,6 +132,13 @@ def read_positions(connection: Connection) -> list[PositionRow]:
     return [PositionRow(*row) for row in found]
 
 
-def count_marks(connection: Connection) -> int:
-    """How many batches of changed windows wait for their roll-up."""
-    return connection.execute(select(func.count()).select_from(marks)).scalar_one()
+class WaitingMarks(NamedTuple):
+    """Batches of changed windows that wait for their roll-up: how many, and the number of the oldest (0: none)."""
+
+    total: int
+    oldest: int
+
+
+def read_waiting_marks(connection: Connection) -> WaitingMarks:
+    total, oldest = connection.execute(select(func.count(), func.coalesce(func.min(marks.c.id), 0))).one()
+    return WaitingMarks(total, oldest)
