@@ -9,6 +9,7 @@ It writes data only; `province.toml` is written by hand and left alone.
 
 import argparse
 import csv
+import math
 import sys
 import unicodedata
 from collections import defaultdict
@@ -195,7 +196,7 @@ def _covers(centre: str, unit: str) -> dict[str, object]:
 
 
 def assets(plan: Plan, lists: Lists, drawing: Drawing | None) -> tuple[Records, Records]:
-    """Road segments, which outlived the reform, then one office for each newer commune, which began with it."""
+    """Road segments, then the office of each newer commune: both stood where they stand before the reform."""
     found: Records = []
     belongs: Records = []
     names = {row["wardCode"]: short(row["ward"]) for row in lists.after}
@@ -218,11 +219,23 @@ def assets(plan: Plan, lists: Lists, drawing: Drawing | None) -> tuple[Records, 
             _asset(
                 asset, "office", f"Trung tâm Phục vụ hành chính công {kind.lower()} {name}",
                 f"{name} {TYPES_EN[kind.lower()]} public administration service centre", row["lat"], row["lon"],
-                "", REFORM,
+                "", "",
             )
         )  # fmt: skip
+        belongs.append(_belongs(asset, old_id(_commune_of_then(row, lists))))
         belongs.append(_belongs(asset, new_id(row["wardCode"])))
     return found, belongs
+
+
+def _commune_of_then(commune: Row, lists: Lists) -> str:
+    """Code of the older commune, of those that the newer one was made of, whose point is nearest to its own."""
+    parts = {move["oldWardCode"] for move in lists.moves if move["newWardCode"] == commune["wardCode"]}
+    lat, lon = float(commune["lat"]), float(commune["lon"])
+    nearest = min(
+        (row for row in lists.before if row["wardCode"] in parts),
+        key=lambda row: math.hypot(float(row["wardLat"]) - lat, float(row["wardLon"]) - lon),
+    )
+    return nearest["wardCode"]
 
 
 def _asset(
