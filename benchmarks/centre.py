@@ -1,0 +1,117 @@
+"""A centre of its own for each benchmark: a temporary folder, a free port, and the real programs as processes."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from benchmarks import territory
+from ioc import logs
+from ioc.processes import setup
+from ioc.processes.port import why_not_ready
+from ioc.settings import PROJECT, Settings
+
+PATIENCE_S: Final = 120.0
+
+
+class Centre:
+    """Settings, and the programs that run under them; `programs` are named as on the command line."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, *programs: str) -> None:
+        (self.settings.data / "logs").mkdir(parents=True, exist_ok=True)
+        environ = {name: text for name, text in os.environ.items() if not name.startswith("IOC_")}
+        for program in programs:
+            with (self.settings.data / "logs" / f"{program}.log").open("ab") as log:
+                self._running[program] = subprocess.Popen(
+                    [sys.executable, "-m", "ioc", program],
+                    cwd=PROJECT,
+                    env=environ | self.settings.environ(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                )
+
+    def stop(self) -> None:
+        for process in self._running.values():
+            process.terminate()
+        for process in self._running.values():
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._running.clear()
+
+    def wait(self, condition: Callable[[], bool], what: str, *, every_s: float = 0.02) -> float:
+        """Wait until it holds; the seconds that it took. Fails when a program ends or patience does."""
+        began = time.perf_counter()
+        while not condition():
+            for name, process in self._running.items():
+                if process.poll() is not None:
+                    raise RuntimeError(f"{name} ended with {process.returncode}: {self._last_words(name)}")
+            if time.perf_counter() - began > PATIENCE_S:
+                raise RuntimeError(f"not within {PATIENCE_S:g} s: {what}")
+            time.sleep(every_s)
+        return time.perf_counter() - began
+
+    def wait_until_ready(self) -> float:
+        return self.wait(lambda: why_not_ready(self.settings.host, self.settings.port) is None, "ready")
+
+    def _last_words(self, program: str) -> str:
+        text = (self.settings.data / "logs" / f"{program}.log").read_text(encoding="utf-8", errors="replace")
+        return text[-2000:]
+
+
+@contextmanager
+def synthetic_centre(size: territory.Size) -> Iterator[Centre]:
+    """A centre over the benchmarks' own province."""
+    with _folder() as folder:
+        territory.write_province(folder / "provinces" / territory.ID, size)
+        with _centre(folder, province=territory.ID, province_dir=str(folder / "provinces")) as centre:
+            yield centre
+
+
+@contextmanager
+def shipped_centre() -> Iterator[Centre]:
+    """A centre over the province that a first start serves."""
+    with _folder() as folder, _centre(folder) as centre:
+        yield centre
+
+
+@contextmanager
+def _centre(folder: Path, **stated: str) -> Iterator[Centre]:
+    stated |= {"data": str(folder / "data"), "port": str(_free_port()), "log_level": "warning"}
+    settings = Settings.load({f"IOC_{name.upper()}": text for name, text in stated.items()}, folder=folder)
+    logs.configure("benchmarks", level=settings.log_level, form="text")
+    setup.main(settings)
+    centre = Centre(settings)
+    try:
+        yield centre
+    finally:
+        centre.stop()
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="ioc-bench-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
