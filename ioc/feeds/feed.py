@@ -19,6 +19,9 @@ from ioc.model.series import Kpi, Series, Text
 OLDEST: Final = 946_684_800_000
 """2000-01-01 UTC: the day level is kept for ever, and nothing older is a reading of ours."""
 
+LONGEST_TIME: Final = 64
+"""Characters of a time: fractions of any length are valid, and what was read is remembered."""
+
 _NUL: Final = (b"\x00", b"\\u0000")
 
 
@@ -67,7 +70,8 @@ class Feed:
         except RecursionError as error:
             raise InvalidMessage("the message is nested too deeply") from error
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise InvalidMessage(str(error)[:300]) from error
+            # The sentence may quote the message, and PostgreSQL keeps no text with this character.
+            raise InvalidMessage(str(error)[:300].replace("\x00", "\\u0000")) from error
         if (_NUL[0] in body or _NUL[1] in body) and _has_nul(msgspec.to_builtins(message)):
             raise InvalidMessage("a text holds the character U+0000, which no database keeps: leave it out")
         return self.read(message)
@@ -85,6 +89,8 @@ def _has_nul(value: Any) -> bool:
 def milliseconds(text: str) -> int:
     """UTC milliseconds of an ISO 8601 time; without a zone it is UTC, as the Smart Data Models say."""
     try:
+        if len(text) > LONGEST_TIME:
+            raise ValueError
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise InvalidMessage(f"{text[:40]!r} is not an ISO 8601 time such as 2026-11-21T08:30:00+07:00") from None

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from ioc.errors import InvalidMessage
 from ioc.feeds.feed import OLDEST, Feed
-from ioc.model.facts import OFFICE, CaseReport, Fact, Measurement
+from ioc.model.facts import OFFICE, CaseReport, Fact, Figure, Measurement
 
 
 class Reason(StrEnum):
@@ -17,6 +17,7 @@ class Reason(StrEnum):
 
     UNREADABLE = "unreadable"
     UNKNOWN_ASSET = "unknown_asset"
+    UNKNOWN_UNIT = "unknown_unit"
     FUTURE = "future"
     TOO_OLD = "too_old"
     TOO_LARGE = "too_large"
@@ -38,8 +39,13 @@ class Unusable(InvalidMessage):
         self.kind = kind
 
 
-def judged(feed: Feed, body: bytes, now: int, assets: Container[str], limits: Limits) -> Fact:
-    """The fact that a message states; Unusable where it cannot be used. `now` is UTC milliseconds."""
+def judged(
+    feed: Feed, body: bytes, now: int, assets: Container[str], limits: Limits, units: Container[str] | None = None
+) -> Fact:
+    """The fact that a message states; Unusable where it cannot be used. `now` is UTC milliseconds.
+
+    Whoever passes no `units` does not judge the units that figures are stated of.
+    """
     if len(body) > limits.message_bytes:
         raise Unusable(Reason.TOO_LARGE, f"the message has {len(body)} bytes: at most {limits.message_bytes} are taken")
     try:
@@ -53,6 +59,8 @@ def judged(feed: Feed, body: bytes, now: int, assets: Container[str], limits: Li
         raise Unusable(Reason.TOO_OLD, "the time lies before 2000-01-01: nothing that old is kept")
     if asset is not None and asset not in assets:
         raise Unusable(Reason.UNKNOWN_ASSET, f"no asset has the id {asset[:120]!r}: ask for the list of assets")
+    if units is not None and isinstance(fact, Figure) and fact.unit not in units:
+        raise Unusable(Reason.UNKNOWN_UNIT, f"no unit has the id {fact.unit[:120]!r}: ask for the list of units")
     return fact
 
 

@@ -1,6 +1,7 @@
 """Roll-ups: coarser windows made anew from what changed below, and the places above from their assets.
 
-A bucket is always recomputed whole from the level below, so doing it twice, or after late data, gives the same.
+A bucket is always recomputed whole from the level below, so doing it twice, or after late data, gives the same. One
+whose finer rows are no longer kept stays as it is: what comes late for it is added to the bucket itself.
 Marks are read, worked off in chunks, and then exactly those that were read are deleted: data that arrives
 meanwhile brings marks of its own.
 
@@ -41,6 +42,8 @@ from ioc.store.packing import unpack_keys
 WRITER: Final = "jobs"
 MARKS_AT_ONCE: Final = 250
 KEYS_AT_ONCE: Final = writing.KEYS_PER_MARK
+WINDOWS_AT_ONCE: Final = 20_000
+"""Asset windows from which one transaction computes those of the places above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class RolledUp:
     earliest_day: dict[int, int]
 
 
-def roll_up(store: Store, rules: RollupRules, now: int) -> RolledUp:
+def roll_up(store: Store, rules: RollupRules) -> RolledUp:
     """Work off the marks that stand now, from fine to coarse."""
     made = 0
     earliest: dict[int, int] = {}
@@ -82,7 +85,12 @@ def roll_up(store: Store, rules: RollupRules, now: int) -> RolledUp:
             keys = unique_rows(np.concatenate([unpack_keys(packed) for _, packed in read]))
             for chunk in _chunks(keys):
                 with store.writing() as connection:
-                    _remake(connection, level, chunk, rules, now)
+                    _remake(connection, level, chunk, rules)
+            for number, series in rules.computed_upward().items():
+                of_series = keys[(keys[:, 0] == number) & np.isin(keys[:, 1], rules.assets)]
+                for origin in np.unique(of_series[:, 2]).tolist():
+                    starting = np.unique(of_series[of_series[:, 2] == origin, 3])
+                    _compute_above(store, level, (number, series), origin, starting, rules)
             with store.writing() as connection:
                 writing.delete_marks(connection, [mark for mark, _ in read])
             made += len(keys)
@@ -100,20 +108,14 @@ def _chunks(keys: Integers) -> Iterator[Integers]:
         yield keys[at : at + KEYS_AT_ONCE]
 
 
-def _remake(connection: Connection, level: Level, keys: Integers, rules: RollupRules, now: int) -> None:
-    """Make these buckets of `level` anew from the level below, then what is computed from them."""
-    table = coarser(rolling.windows_below(connection, level, keys), level, rules.day_offset)
+def _remake(connection: Connection, level: Level, keys: Integers, rules: RollupRules) -> None:
+    """Make these buckets of `level` anew from the level below, as far as that is kept, and mark those above them."""
+    below_kept_from = rolling.load_kept_from(connection)[level.number - 1]
+    whole = keys[keys[:, 3] >= below_kept_from]
+    table = coarser(rolling.windows_below(connection, level, whole), level, rules.day_offset)
     writing.replace_windows(connection, level, table)
-    gone = _without(keys, keys_of(table))
-    writing.remove_windows(connection, level, gone)
-    changed = [keys]
-    for number, series in rules.computed_upward().items():
-        of_series = keys[(keys[:, 0] == number) & np.isin(keys[:, 1], rules.assets)]
-        if len(of_series):
-            above = _computed_above(connection, level, number, series, of_series, rules, now)
-            writing.replace_windows(connection, level, above)
-            changed.append(keys_of(above))
-    mark_parents(connection, level, np.concatenate(changed), rules.day_offset)
+    writing.remove_windows(connection, level, _without(whole, keys_of(table)))
+    mark_parents(connection, level, keys, rules.day_offset)
 
 
 def mark_parents(connection: Connection, level: Level, keys: Integers, day_offset: int) -> None:
@@ -132,40 +134,28 @@ def _without(keys: Integers, found: Integers) -> Integers:
     return np.array([row for row in keys.tolist() if tuple(row) not in known], np.int64).reshape(-1, 4)
 
 
-def _computed_above(
-    connection: Connection,
-    level: Level,
-    number: int,
-    series: Series,
-    keys: Integers,
-    rules: RollupRules,
-    now: int,
-) -> Integers:
-    """Windows of the places above, from the asset windows of the same level, for the buckets that changed.
+def _compute_above(
+    store: Store, level: Level, numbered: tuple[int, Series], origin: int, changed: Integers, rules: RollupRules
+) -> None:
+    """Make the windows of the places above anew, from the asset windows of the same level, where those changed.
 
-    What an asset said last counts on in the buckets that follow until it is stale, so those change as well.
+    What an asset said last counts on in the buckets that follow until it is stale, so those change as well. A bucket
+    in which no asset said anything has no windows above either, whenever a roll-up looks at it.
     """
+    number, series = numbered
     stale = stale_after_ms(series) if series.over_time is Combine.LAST else 0
     following = -(-stale // level.width)
-    result: list[Integers] = []
-    for origin in np.unique(keys[:, 2]).tolist():
-        of_origin = keys[keys[:, 2] == origin]
-        buckets = unique_rows(
-            np.concatenate([of_origin[:, [3]] + step * level.width for step in range(following + 1)])
-        )[:, 0]
-        buckets = starts(buckets, level, rules.day_offset)
-        buckets = np.unique(buckets[buckets <= now])
-        rows = rolling.windows_between(
-            connection,
-            level,
-            number,
-            origin,
-            rules.assets.tolist(),
-            int(buckets[0]) - stale - level.width,
-            int(buckets[-1]) + level.width,
-        )
-        result += [combined_above(rows, series, bucket, level, stale, rules.ancestry) for bucket in buckets.tolist()]
-    return fold(joined(result))
+    buckets = np.unique(np.concatenate([changed + step * level.width for step in range(following + 1)]))
+    at_once = max(1, WINDOWS_AT_ONCE // len(rules.assets)) * level.width
+    while len(buckets):
+        these, buckets = np.split(buckets, [np.searchsorted(buckets, buckets[0] + at_once)])
+        first, end = int(these[0]), int(these[-1]) + level.width
+        with store.writing() as connection:
+            rows = rolling.windows_between(
+                connection, level, number, origin, rules.assets.tolist(), first - stale - level.width, end
+            )
+            told = np.intersect1d(these, rows[START])
+            writing.replace_windows(connection, level, combined_above(rows, series, told, level, rules.ancestry))
 
 
 def stale_after_ms(series: Series) -> int:
@@ -173,29 +163,28 @@ def stale_after_ms(series: Series) -> int:
     return (3 * series.period + series.delay) * SECOND
 
 
-def combined_above(
-    rows: Integers, series: Series, bucket: int, level: Level, stale: int, ancestry: Ancestry
-) -> Integers:
-    """The windows of all places above at one bucket: one value of each asset, by the rule over territory.
+def combined_above(rows: Integers, series: Series, buckets: Integers, level: Level, ancestry: Ancestry) -> Integers:
+    """The windows of all places above at these buckets: one value of each asset, by the rule over territory.
 
-    `rows` are asset windows of the level; an asset's value is that of the bucket, or for a stock its newest one
-    that is not older than `stale` at the bucket's end.
+    `rows` are asset windows of `level`; an asset's value is that of the bucket, or where the last one counts its
+    newest one that is not stale when the bucket begins.
     """
-    end = bucket + level.width
     if series.over_time is Combine.LAST:
-        usable = rows[:, (rows[START] <= bucket) & (end - rows[LAST_AT] <= stale + level.width)]
-        newest = usable.copy()
-        newest[START] = bucket
-        assets = fold(newest)
+        stale = stale_after_ms(series)
+        carried = []
+        for step in range(-(-stale // level.width) + 1):
+            later = rows.copy()
+            later[START] += step * level.width
+            carried.append(later[:, later[START] - later[LAST_AT] <= stale])
+        assets = fold(joined(carried))
         values = assets[LAST]
     else:
-        assets = rows[:, rows[START] == bucket]
+        assets = rows
         values = _over_time(assets, series.over_time)
     single = assets.copy()
-    single[START] = bucket
     single[COUNT] = single[WEIGHT] = 1
     single[SUM] = single[MIN] = single[MAX] = single[LAST] = values
-    above = ancestry.folded_up(single)
+    above = ancestry.folded_up(single[:, np.isin(single[START], buckets)])
     combined = over_territory(above, series.over_territory)
     above[SUM] = above[MIN] = above[MAX] = above[LAST] = combined
     above[WEIGHT] = 1

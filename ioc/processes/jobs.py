@@ -55,7 +55,7 @@ def jobs_of(settings: Settings, store: Store, broker: Broker) -> list[Job]:
     ]
 
     def _roll_up() -> None:
-        done = roll_up(store, rules, milliseconds_now())
+        done = roll_up(store, rules)
         now = milliseconds_now()
         today = bucket_start(now, LEVELS[-1], day_offset)
         for watch in watches:

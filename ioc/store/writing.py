@@ -7,7 +7,7 @@ other on PostgreSQL.
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, literal_column, select
 
 from ioc.model.columns import COLUMNS, COUNT, Integers, unique_rows
 from ioc.model.windows import Level
@@ -59,7 +59,8 @@ def _replacing(level: int, dialect: str) -> Any:
 @lru_cache
 def _emptied(level: int) -> Any:
     table = windows[level]
-    return delete(table).where(table.c["count"] == 0, *(table.c[name] == bindparam(name) for name in _KEY_NAMES))
+    is_empty = table.c["count"] == literal_column("0")  # not a parameter: rows give only the key
+    return delete(table).where(is_empty, *(table.c[name] == bindparam(name) for name in _KEY_NAMES))
 
 
 @lru_cache

@@ -14,10 +14,11 @@ from ioc.streams.fold import net_transitions
 
 @dataclass(slots=True)
 class CaseChanges:
-    """New states (case, number of its office, its times) and flat transition rows."""
+    """New states (case, number of its office, its times), flat transition rows, and when offices were last heard."""
 
     states: dict[str, tuple[Case, int | None, CaseTimes]] = field(default_factory=dict)
     transitions: list[int] = field(default_factory=list)
+    heard: dict[int, int] = field(default_factory=dict)
 
 
 def changed_cases(
@@ -29,20 +30,22 @@ def changed_cases(
     origin: int,
 ) -> CaseChanges:
     """Merge the reports into the known states, all of one feed and origin."""
+    result = CaseChanges()
     states: dict[str, Case] = {}
-    newest: dict[str, int] = {}
     for report in reports:
         so_far = states.get(report.case) or known.get(report.case) or Case()
         states[report.case] = so_far.merged_with(report)
-        newest[report.case] = max(newest.get(report.case, 0), report.modified)
+        # What an office says counts as heard though it changes nothing, and whatever came before it.
+        office = assets.get(str(report.fields.get(OFFICE)))
+        if office is not None:
+            result.heard[office] = max(result.heard.get(office, 0), report.modified)
 
-    changes: list[tuple[int, int, int, int, int, int]] = []
-    result = CaseChanges()
+    changes: list[tuple[int, int, int, int, int]] = []
     for case_id, case in states.items():
         before = known.get(case_id)
         if before is not None:
-            changes += _counted(rules, before, assets, series, origin, -1, newest[case_id])
-        changes += _counted(rules, case, assets, series, origin, +1, newest[case_id])
+            changes += _counted(rules, before, assets, series, origin, -1)
+        changes += _counted(rules, case, assets, series, origin, +1)
         result.states[case_id] = (case, _office(case, assets), rules.times(case))
     result.transitions = net_transitions(changes)
     return result
@@ -60,9 +63,8 @@ def _counted(
     series: Mapping[str, int],
     origin: int,
     change: int,
-    as_of: int,
-) -> list[tuple[int, int, int, int, int, int]]:
+) -> list[tuple[int, int, int, int, int]]:
     office = _office(case, assets)
     if office is None:
         return []
-    return [(series[one.id], office, origin, at, change, as_of) for one, at in rules.transitions(case)]
+    return [(series[one.id], office, origin, at, change) for one, at in rules.transitions(case)]

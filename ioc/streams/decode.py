@@ -6,15 +6,20 @@ batch id and partition, an index at or below the last one) is a duplicate: dropp
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from ioc.broker.port import BATCH, INDEX, ORIGIN, SOURCE, Partition, Received
 from ioc.feeds.feed import Feed
-from ioc.feeds.judging import Limits, Unusable, judged
+from ioc.feeds.judging import Limits, Reason, Unusable, judged
 from ioc.model.facts import CaseReport, Figure, Measurement
 from ioc.model.origins import Origin
 from ioc.model.windows import MINUTE
 from ioc.store.dead_letters import DeadLetter
 from ioc.store.streams import BatchKey, Heartbeat
+
+_ORIGINS: Final = {str(int(origin)): int(origin) for origin in Origin}
+_LIVE: Final = str(int(Origin.LIVE))
+_DIGITS: Final = 19  # of the largest number that the store keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,7 @@ class Numbered:
 
     assets: Mapping[str, int]
     series: Mapping[str, int]
+    units: Mapping[str, int]
 
 
 @dataclass(slots=True)
@@ -55,10 +61,15 @@ class _Beat:
 def batch_keys(partition: Partition, records: Iterable[Received]) -> set[BatchKey]:
     """The batch ids that stand in the records: what must be known before they are decoded."""
     return {
-        (record.headers.get(SOURCE, ""), record.headers[BATCH], partition.topic, partition.number)
+        (_source(record.headers, partition), record.headers[BATCH], partition.topic, partition.number)
         for record in records
         if BATCH in record.headers
     }
+
+
+def _source(headers: Mapping[str, str], partition: Partition) -> str:
+    """Who sent a record; what others write to a topic is known by the topic."""
+    return headers.get(SOURCE) or f"topic:{partition.topic}"
 
 
 def decode(
@@ -74,8 +85,8 @@ def decode(
     beats: dict[tuple[str, int, int], _Beat] = {}
     for record in records:
         headers = record.headers
-        source = headers.get(SOURCE) or f"topic:{partition.topic}"
-        origin = int(headers.get(ORIGIN, Origin.LIVE))
+        source = _source(headers, partition)
+        origin = _ORIGINS.get(headers.get(ORIGIN, _LIVE), Origin.LIVE)
         beat_key = (source, origin, record.time // MINUTE * MINUTE)
         beat = beats.get(beat_key)
         if beat is None:
@@ -84,12 +95,14 @@ def decode(
         batch = headers.get(BATCH)
         if batch is not None:
             key = (source, batch, partition.topic, partition.number)
-            index = int(headers.get(INDEX, 0))
-            if index <= said.indexes.get(key, -1):
-                beat.duplicate += 1
-                continue
-            said.indexes[key] = index
+            index = _index(headers)
+            if index is not None:
+                if index <= said.indexes.get(key, -1):
+                    beat.duplicate += 1
+                    continue
+                said.indexes[key] = index
         try:
+            _check_headers(headers)
             event = _add(said, feed, origin, record, numbered, limits)
         except Unusable as unusable:
             beat.rejected += 1
@@ -117,9 +130,23 @@ def decode(
     return said
 
 
+def _index(headers: Mapping[str, str]) -> int | None:
+    """The record's index in its batch; None where the header holds no number that can be kept."""
+    text = headers.get(INDEX, "0")
+    return int(text) if text.isdecimal() and len(text) < _DIGITS else None
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    """Unusable where a producer other than the intake wrote headers that say nothing."""
+    if headers.get(ORIGIN, _LIVE) not in _ORIGINS:
+        raise Unusable(Reason.UNREADABLE, f"the header origin is {headers[ORIGIN][:40]!r}: send an origin's number")
+    if BATCH in headers and _index(headers) is None:
+        raise Unusable(Reason.UNREADABLE, f"the header index is {headers[INDEX][:40]!r}: send a number from 0")
+
+
 def _add(said: Decoded, feed: Feed, origin: int, record: Received, numbered: Numbered, limits: Limits) -> int:
     """Take in one record; its event time."""
-    fact = judged(feed, record.value, record.time, numbered.assets, limits)
+    fact = judged(feed, record.value, record.time, numbered.assets, limits, numbered.units)
     if isinstance(fact, Measurement):
         asset = numbered.assets[fact.asset]
         at, as_of = fact.at, fact.as_of

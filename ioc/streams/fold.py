@@ -24,16 +24,20 @@ from ioc.model.columns import (
     Integers,
     fold,
     joined,
+    keys_of,
     starts,
     unique_rows,
 )
-from ioc.model.windows import LEVELS, Level
+from ioc.model.windows import COARSEST, LEVELS, Level
 
 READING: Final = 7
 """Columns of a reading: series, asset, origin, at, as_of, value, weight."""
 
-TRANSITION: Final = 6
-"""Columns of a transition: series, asset, origin, at, change (+1 or -1), as_of of its statement."""
+TRANSITION: Final = 5
+"""Columns of a transition: series, asset, origin, at, change (+1 or -1)."""
+
+HEARD: Final = 4
+"""Columns of what was heard of cases: series, asset, origin, time of the newest statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class Folded:
     """What a batch adds: windows by level, newest values, buckets to roll up, and what was touched.
 
     `latest` rows are (series, place, origin, at, as_of, value); `marks` rows (series, place, origin, start) by
-    the level that must be made anew; `touched` rows (series, place, origin).
+    the level that must be looked at; `touched` rows (series, place, origin).
     """
 
     windows: dict[Level, Integers]
@@ -73,15 +77,15 @@ def windows_of_readings(readings: Sequence[int]) -> tuple[Integers, Integers]:
     return table, np.stack([series, asset, origin, at, as_of, value])
 
 
-def windows_of_transitions(transitions: Sequence[int]) -> tuple[Integers, Integers]:
-    """One window per counted or taken-back transition: count and sum only, and its latest rows."""
+def windows_of_transitions(transitions: Sequence[int], heard: Sequence[int]) -> tuple[Integers, Integers]:
+    """One window per counted or taken-back transition: count and sum only; and the latest rows of what was heard."""
     rows = np.array(transitions, np.int64).reshape(-1, TRANSITION).T
-    series, asset, origin, at, change, as_of = rows
+    series, asset, origin, at, change = rows
     table = np.zeros((len(COLUMNS), rows.shape[1]), np.int64)
     table[SERIES], table[PLACE], table[ORIGIN], table[START] = series, asset, origin, at
     table[COUNT] = table[WEIGHT] = table[SUM] = change
-    nothing = np.zeros_like(as_of)
-    return table, np.stack([series, asset, origin, as_of, as_of, nothing])
+    heard_series, heard_asset, heard_origin, as_of = np.array(heard, np.int64).reshape(-1, HEARD).T
+    return table, np.stack([heard_series, heard_asset, heard_origin, as_of, as_of, np.zeros_like(as_of)])
 
 
 def folded(parts: Sequence[tuple[Integers, Integers]], kept_from: Sequence[int], rules: Rules) -> Folded:
@@ -95,12 +99,13 @@ def folded(parts: Sequence[tuple[Integers, Integers]], kept_from: Sequence[int],
         assets = fold(at_level)
         above = rules.ancestry.folded_up(assets[:, np.isin(assets[SERIES], rules.additive)])
         windows[level] = fold(joined([assets, above]))
-        if level is not LEVELS[-1]:
-            parent = LEVELS[level.number + 1]
-            keys = np.stack([*windows[level][:START], starts(windows[level][START], parent, rules.day_offset)], axis=1)
-            marks[parent] = unique_rows(keys)
+        # What comes too late for the finest level is marked at its own: places above may have to be computed there.
+        marked = LEVELS[max(level.number, 1)]
+        keys = np.stack([*windows[level][:START], starts(windows[level][START], marked, rules.day_offset)], axis=1)
+        marks[marked] = unique_rows(np.concatenate([keys, marks.get(marked, keys[:0])]))
     latest = _latest(newest, rules)
-    return Folded(windows, latest, marks, unique_rows(np.ascontiguousarray(latest[:, :3])))
+    touched = [np.ascontiguousarray(latest[:, :START]), *(keys_of(table)[:, :START] for table in windows.values())]
+    return Folded(windows, latest, marks, unique_rows(np.concatenate(touched)))
 
 
 def _by_level(table: Integers, kept_from: Sequence[int]) -> dict[Level, Integers]:
@@ -132,26 +137,22 @@ def _latest(newest: Integers, rules: Rules) -> Integers:
     table = np.zeros((len(COLUMNS), newest.shape[1]), np.int64)
     table[SERIES], table[PLACE], table[ORIGIN] = newest[:3]
     table[LAST_AT], table[MAX], table[LAST] = newest[3:]
-    # START stays 0 while folding assets, and then takes the time by which the asset's places above are found.
-    assets = fold(table)
-    raised = assets.copy()
-    raised[START] = raised[MAX]
-    raised = raised[:, np.isin(raised[SERIES], rules.additive)]
-    above = rules.ancestry.folded_up(raised)
+    # START is 0 while folding. Going up it is the local day, because places above an asset change at midnight only.
+    raised = table[:, np.isin(table[SERIES], rules.additive)]
+    raised[START] = starts(raised[LAST_AT], COARSEST, rules.day_offset)
+    above = rules.ancestry.folded_up(fold(raised))
     above[START] = 0
-    rows = fold(joined([assets, above]))
+    rows = fold(joined([table, above]))
     return np.ascontiguousarray(rows[[SERIES, PLACE, ORIGIN, LAST_AT, MAX, LAST]].T)
 
 
-def net_transitions(changes: Sequence[tuple[int, int, int, int, int, int]]) -> list[int]:
+def net_transitions(changes: Sequence[tuple[int, int, int, int, int]]) -> list[int]:
     """Transitions with those that cancel each other left out, flat, as `windows_of_transitions` takes them."""
-    net: dict[tuple[int, int, int, int], list[int]] = defaultdict(lambda: [0, 0])
-    for series, asset, origin, at, change, as_of in changes:
-        entry = net[series, asset, origin, at]
-        entry[0] += change
-        entry[1] = max(entry[1], as_of)
+    net: dict[tuple[int, int, int, int], int] = defaultdict(int)
+    for series, asset, origin, at, change in changes:
+        net[series, asset, origin, at] += change
     flat: list[int] = []
-    for (series, asset, origin, at), (change, as_of) in net.items():
+    for (series, asset, origin, at), change in net.items():
         if change:
-            flat += (series, asset, origin, at, change, as_of)
+            flat += (series, asset, origin, at, change)
     return flat

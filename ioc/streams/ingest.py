@@ -78,7 +78,7 @@ class Ingest:
         self._feeds = {feed.topic: feed for feed in feeds.values()}
         self._settings = settings
         self._writer = writer
-        self._numbered = Numbered(places.assets, registry.series)
+        self._numbered = Numbered(places.assets, registry.series, registry.places)
         self._rules = Rules(
             np.array(
                 [registry.series[one.id] for feed in feeds.values() for one in feed.series if one.adds_upward], np.int64
@@ -88,7 +88,9 @@ class Ingest:
         )
         self._partitions = [partition for topic in sorted(self._feeds) for partition in broker.partitions(topic)]
         self._case_rules = {feed.id: feed.case for feed in feeds.values() if feed.case is not None}
-        self._units = registry.places
+        self._counted = {
+            feed.id: [registry.series[one.id] for one in feed.series if one.counted] for feed in feeds.values()
+        }
         self._positions: dict[Partition, Position] = {}
 
     def start(self, now: int) -> None:
@@ -204,8 +206,11 @@ class Ingest:
             known = case_rows.load_cases(connection, feed_id, origin, (report.case for report in of_feed))
             changes = changed_cases(rules, known, of_feed, self._numbered.assets, self._numbered.series, origin)
             case_rows.store_cases(connection, feed_id, origin, changes.states)
-            if changes.transitions:
-                parts.append(windows_of_transitions(changes.transitions))
+            heard: list[int] = []
+            for office, modified in changes.heard.items():
+                for series in self._counted[feed_id]:
+                    heard += (series, office, origin, modified)
+            parts.append(windows_of_transitions(changes.transitions, heard))
         return parts
 
     def _apply_rest(self, connection: Connection, said: Decoded, now: int) -> None:
@@ -219,4 +224,4 @@ class Ingest:
 
     def _figure_row(self, origin: int, figure: Figure) -> figures.FigureRow:
         numbers = self._numbered
-        return figures.FigureRow(numbers.series[figure.series.id], self._units[figure.unit], origin, figure)
+        return figures.FigureRow(numbers.series[figure.series.id], numbers.units[figure.unit], origin, figure)
