@@ -1,0 +1,1 @@
+"""One file for each page: where the widgets stand. Pure functions of a document, a theme and a reader."""
