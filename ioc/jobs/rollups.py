@@ -9,7 +9,7 @@ For series whose two rules do not add alike (congested segments: last over time,
 may be added upward; the windows of units and centres are computed here from the windows of their assets.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,18 +64,15 @@ class RollupRules:
         return {number: series for number, series in self.series.items() if not series.adds_upward and not series.stock}
 
 
-@dataclass(frozen=True, slots=True)
-class RolledUp:
-    """How many buckets were made anew, and by series number the start of the earliest day among them."""
+def roll_up(
+    store: Store, rules: RollupRules, days_changed: Callable[[dict[tuple[int, int], int]], None] | None = None
+) -> int:
+    """Work off the marks that stand now, from fine to coarse; how many buckets were looked at.
 
-    made: int
-    earliest_day: dict[int, int]
-
-
-def roll_up(store: Store, rules: RollupRules) -> RolledUp:
-    """Work off the marks that stand now, from fine to coarse."""
+    `days_changed` is told by (series number, origin) the start of the earliest day that changed, before the marks that
+    say so are deleted: if it fails, or the program dies, it is told again.
+    """
     made = 0
-    earliest: dict[int, int] = {}
     for level in LEVELS[1:]:
         while True:
             with store.reading() as connection:
@@ -91,16 +88,20 @@ def roll_up(store: Store, rules: RollupRules) -> RolledUp:
                 for origin in np.unique(of_series[:, 2]).tolist():
                     starting = np.unique(of_series[of_series[:, 2] == origin, 3])
                     _compute_above(store, level, (number, series), origin, starting, rules)
+            if level is LEVELS[-1] and days_changed is not None:
+                days_changed(_earliest(keys))
             with store.writing() as connection:
                 writing.delete_marks(connection, [mark for mark, _ in read])
             made += len(keys)
-            if level is LEVELS[-1]:
-                for series in np.unique(keys[:, 0]).tolist():
-                    first = int(keys[keys[:, 0] == series, 3].min())
-                    earliest[series] = min(first, earliest.get(series, first))
             if len(read) < MARKS_AT_ONCE:
                 break
-    return RolledUp(made, earliest)
+    return made
+
+
+def _earliest(keys: Integers) -> dict[tuple[int, int], int]:
+    """The first start among the keys of each (series, origin)."""
+    last_first = keys[np.argsort(-keys[:, 3])]
+    return {(series, origin): start for series, _, origin, start in last_first.tolist()}
 
 
 def _chunks(keys: Integers) -> Iterator[Integers]:

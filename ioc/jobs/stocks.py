@@ -85,7 +85,7 @@ class StockWatch:
         with self._store.reading() as connection:
             counts = stock_reading.open_and_overdue(connection, self._stock.feed, now)
             as_of = stock_reading.newest_statements(connection, self._stock.counted)
-        table = self._table(counts, now)
+        table = self._table(counts, {origin for _, origin in as_of}, now)
         minute = bucket_start(now, MINUTE_LEVEL, self._rules.day_offset)
         changed = [
             at
@@ -109,8 +109,11 @@ class StockWatch:
             self._written[series, place, origin] = (minute, value, end)
         return len(changed)
 
-    def count_days(self, since: int, now: int) -> int:
-        """Count the ends of all local days from the one that holds `since` until yesterday anew; how many rows."""
+    def count_days(self, since: int, now: int, origin: int | None = None) -> int:
+        """Count the ends of all local days from the one that holds `since` until yesterday anew; how many rows.
+
+        Of one origin, or of all; an office is counted for an origin that has a case there.
+        """
         coarsest = LEVELS[-1]
         first = bucket_start(since, coarsest, self._rules.day_offset)
         today = bucket_start(now, coarsest, self._rules.day_offset)
@@ -118,9 +121,16 @@ class StockWatch:
         if not len(ends):
             return 0
         with self._store.reading() as connection:
-            lives = stock_reading.lives(connection, self._stock.feed, since)
-        tables = [self._table(stock_reading.counted_at(lives, end), end - 1) for end in ends.tolist()]
-        table = joined(tables)
+            lives = stock_reading.lives(connection, self._stock.feed, since, origin)
+        who, opened, overdue = stock_reading.counted_at(lives, ends)
+        table = self._everywhere(
+            joined(
+                [
+                    _stock_windows(self._stock.open, who, opened, ends - 1),
+                    _stock_windows(self._stock.overdue, who, overdue, ends - 1),
+                ]
+            )
+        )
         with self._store.writing() as connection:
             kept_from = rolling.load_kept_from(connection)
             for level in LEVELS:
@@ -131,24 +141,37 @@ class StockWatch:
                     mark_parents(connection, level, keys_of(of_level), self._rules.day_offset)
         return int(table.shape[1])
 
-    def _table(self, counts: dict[tuple[int, int], tuple[int, int]], at: int) -> Integers:
+    def _table(self, counts: dict[tuple[int, int], tuple[int, int]], origins: set[int], at: int) -> Integers:
         """Windows at `at` of both stocks at every office and every place above, zeros included."""
-        rows = [
-            (series, office, origin, value)
-            for origin in sorted({origin for origin, _ in counts})
-            for office in sorted({*self._stock.offices, *(place for _, place in counts)})
-            for series, value in zip(
-                (self._stock.open, self._stock.overdue), counts.get((origin, office), (0, 0)), strict=True
+        offices = sorted({*self._stock.offices, *(place for _, place in counts)})
+        who = [(origin, office) for origin in sorted(origins) for office in offices]
+        values = np.array([counts.get(one, (0, 0)) for one in who], np.int64).reshape(-1, 2)
+        columns, when = np.array(who, np.int64).reshape(-1, 2), np.array([at])
+        return self._everywhere(
+            joined(
+                [
+                    _stock_windows(self._stock.open, columns, values[:, [0]], when),
+                    _stock_windows(self._stock.overdue, columns, values[:, [1]], when),
+                ]
             )
-        ]
-        table = np.zeros((len(COLUMNS), len(rows)), np.int64)
-        if rows:
-            table[SERIES], table[PLACE], table[ORIGIN], table[SUM] = np.array(rows, np.int64).T
-        table[START] = table[LAST_AT] = at
+        )
+
+    def _everywhere(self, table: Integers) -> Integers:
+        """The stocks of offices, and their sums at every place above."""
         everywhere = fold(joined([table, self._rules.ancestry.folded_up(table)]))
         everywhere[COUNT] = everywhere[WEIGHT] = 1
         everywhere[MIN] = everywhere[MAX] = everywhere[LAST] = everywhere[SUM]
         return everywhere
+
+
+def _stock_windows(series: int, who: Integers, values: Integers, at: Integers) -> Integers:
+    """One window of one series for each (origin, office) of `who` (k, 2) at each of `at` (n); values (k, n)."""
+    table = np.zeros((len(COLUMNS), values.size), np.int64)
+    table[SERIES] = series
+    table[ORIGIN], table[PLACE] = np.repeat(who, values.shape[1], axis=0).T
+    table[START] = table[LAST_AT] = np.tile(at, len(who))
+    table[SUM] = values.ravel()
+    return table
 
 
 def _of_level(table: Integers, level: Level, kept_from: Sequence[int]) -> Integers:

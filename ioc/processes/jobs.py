@@ -54,14 +54,19 @@ def jobs_of(settings: Settings, store: Store, broker: Broker) -> list[Job]:
         if stock is not None
     ]
 
-    def _roll_up() -> None:
-        done = roll_up(store, rules)
+    def _count_days(changed: dict[tuple[int, int], int]) -> None:
         now = milliseconds_now()
         today = bucket_start(now, LEVELS[-1], day_offset)
         for watch in watches:
-            days = [day for series, day in done.earliest_day.items() if series in watch.counted and day < today]
-            if days:
-                watch.count_days(min(days), now)
+            since: dict[int, int] = {}
+            for (series, origin), day in changed.items():
+                if series in watch.counted and day < today:
+                    since[origin] = min(day, since.get(origin, day))
+            for origin, day in since.items():
+                watch.count_days(day, now, origin)
+
+    def _roll_up() -> None:
+        roll_up(store, rules, _count_days)
 
     def _newest() -> None:
         keep_newest_above(store, rules, milliseconds_now())

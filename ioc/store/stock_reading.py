@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import Connection, case, func, or_, select
+from sqlalchemy import Connection, case, func, or_, select, true
 
 from ioc.model.columns import Integers
 from ioc.store.schema import cases, latest
@@ -45,8 +45,9 @@ class Lives:
 _NEVER = 2**62
 
 
-def lives(connection: Connection, feed: str, since: int) -> Lives:
-    """All cases that were open at some time from `since` on."""
+def lives(connection: Connection, feed: str, since: int, origin: int | None) -> Lives:
+    """All cases (of one origin, or of all) that were open at some time from `since` on."""
+    of_origin = true() if origin is None else cases.c.origin == origin
     rows = integer_rows(
         connection,
         select(
@@ -57,6 +58,7 @@ def lives(connection: Connection, feed: str, since: int) -> Lives:
             func.coalesce(cases.c.closed_at, _NEVER),
         ).where(
             cases.c.feed == feed,
+            of_origin,
             cases.c.asset.is_not(None),
             cases.c.opened_at.is_not(None),
             or_(cases.c.closed_at.is_(None), cases.c.closed_at >= since),
@@ -65,15 +67,20 @@ def lives(connection: Connection, feed: str, since: int) -> Lives:
     return Lives(np.array(rows, np.int64).reshape(-1, 5).T)
 
 
-def counted_at(known: Lives, at: int) -> dict[tuple[int, int], tuple[int, int]]:
-    """(open, overdue) at the time `at` by (origin, office), zeros where an office had none."""
+def counted_at(known: Lives, ends: Integers) -> tuple[Integers, Integers, Integers]:
+    """Who (k, 2: origin, office), open (k, n) and overdue (k, n) at each of the n ascending times `ends`.
+
+    A case counts from the first end after it was opened (fell due) until the last before it was closed, so two
+    steps of each case and one running sum answer for all times at once.
+    """
     origin, office, opened, due, closed = known.columns
-    is_open = (opened < at) & (closed >= at)
-    is_overdue = is_open & (due < at)
-    keys, group = np.unique(np.stack([origin, office]), axis=1, return_inverse=True)
-    count = keys.shape[1]
-    opens = np.bincount(group.ravel(), is_open, count).astype(np.int64)
-    overdues = np.bincount(group.ravel(), is_overdue, count).astype(np.int64)
-    return {
-        (int(one), int(place)): (int(opens[at]), int(overdues[at])) for at, (one, place) in enumerate(keys.T.tolist())
-    }
+    keys, group = np.unique(np.stack([origin, office], axis=1), axis=0, return_inverse=True)
+    leaves = np.searchsorted(ends, closed, side="right")
+    counted = []
+    for begins in (opened, np.maximum(opened, due)):
+        enters = np.minimum(np.searchsorted(ends, begins, side="right"), leaves)
+        steps = np.zeros((len(keys), len(ends) + 1), np.int64)
+        np.add.at(steps, (group.ravel(), enters), 1)
+        np.add.at(steps, (group.ravel(), leaves), -1)
+        counted.append(np.cumsum(steps, axis=1)[:, :-1])
+    return keys, counted[0], counted[1]
