@@ -71,9 +71,9 @@ class Ratio:
     state: State
     origin: Origin | None
 
-    def value(self, declared: Kpi) -> float | None:
-        """The ratio in the KPI's unit; None for an empty cohort and for a silent source."""
-        if self.numerator is None or not self.denominator or self.state is State.SILENT:
+    def value(self, declared: Kpi, *, of_now: bool = True) -> float | None:
+        """The ratio in the KPI's unit; None for an empty cohort, and as a value of now for a silent source."""
+        if self.numerator is None or not self.denominator or (of_now and self.state is State.SILENT):
             return None
         return self.numerator / self.denominator * declared.factor
 
@@ -113,7 +113,10 @@ def kpi(
     end: datetime | None = None,
     origin: Origin | None = None,
 ) -> KpiAnswer:
-    """A KPI at a place over [start, end); by default over its own span that ends now."""
+    """A KPI at a place over [start, end); by default over its own span that ends now.
+
+    What a period was is said however old it is; what is true now is not, once its source is silent.
+    """
     check_permission(principal, Permission.READ)
     if kpi_id not in KPIS:
         raise NotFound(f"there is no KPI {kpi_id!r}: GET /api/v1/kpis lists them")
@@ -132,7 +135,8 @@ def kpi(
         if declared.denominator is not None:
             pieces = [piece for one in spans for piece in pieces_of_span(*one, clock)]
             found = ratios(connection, atlas, (declared,), (place.number,), origins, clock, pieces, finish)
-            return _ratio_answer(declared, found[declared.id, place.number], named)
+            of_now = start is None and end is None
+            return _ratio_answer(declared, found[declared.id, place.number], named, of_now=of_now)
         if start is None and end is None:
             only = SERIES[declared.numerator]
             values = current_values(connection, atlas, (only,), (place.number,), origins, clock)
@@ -185,10 +189,10 @@ def _sum(declared: Series, total: Total | None) -> float:
     return 0.0 if total is None else total.sum / declared.scale
 
 
-def _ratio_answer(declared: Kpi, ratio: Ratio, named: Mapping[str, str]) -> KpiAnswer:
+def _ratio_answer(declared: Kpi, ratio: Ratio, named: Mapping[str, str], *, of_now: bool) -> KpiAnswer:
     return KpiAnswer(
         declared.id,
-        ratio.value(declared),
+        ratio.value(declared, of_now=of_now),
         ratio.numerator,
         ratio.denominator,
         declared.target,
