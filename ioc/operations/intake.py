@@ -249,7 +249,7 @@ def _stripped(value: Any, names: frozenset[str]) -> Any:
 
 _array: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _SPACE: Final = b" \t\r\n"
-_STRUCTURE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+_STRUCTURE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},"]', re.DOTALL)
 
 
 def split_array(body: bytes) -> list[bytes]:
@@ -286,11 +286,13 @@ def _split_at_commas(body: bytes) -> list[bytes] | None:
         elif token in (b"]", b"}"):
             depth -= 1
             if depth == 0:
-                rest = body[match.end() :].strip(_SPACE)
-                return None if rest else [*parts, body[begin : match.start()].strip(_SPACE)]
+                is_whole = token == b"]" and not body[match.end() :].strip(_SPACE)
+                return [*parts, body[begin : match.start()].strip(_SPACE)] if is_whole else None
         elif token == b"," and depth == 1:
             parts.append(body[begin : match.start()].strip(_SPACE))
             begin = match.end()
+        elif token == b'"':  # a text that does not end
+            return None
     return None
 
 

@@ -97,10 +97,10 @@ def check_view(principal: Principal, province: Province, view: View, *, now: dat
 
 
 def view_document(principal: Principal, province: Province, view: View, *, now: datetime) -> dict[str, Any]:
-    """The whole document of a view, in plain values."""
+    """The whole document of a view, in the plain values that a browser gets."""
     board = Board(province, view, check_view(principal, province, view, now=now))
     board.refresh(now)
-    document: dict[str, Any] = msgspec.to_builtins(board.document(n=0))
+    document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(board.document(n=0)))
     return document
 
 

@@ -43,10 +43,14 @@ STANDS_STILL_MS: Final = 30 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """Messages of a topic that ingest has not applied yet; `moved_at` (UTC ms) is when it last moved."""
+    """Messages of a topic that ingest has not applied yet.
+
+    `oldest_at` is when the first of them was sent, `moved_at` when ingest last moved (UTC ms; 0: none, never).
+    """
 
     topic: str
     waiting: int
+    oldest_at: int
     moved_at: int
     event_time: int
 
@@ -108,7 +112,7 @@ class Health:
         for lag in self.lags(positions):
             if not lag.moved_at:
                 yield f"ingest has not begun to read {lag.topic}: start `python -m ioc ingest`"
-            elif lag.waiting and now - lag.moved_at > STANDS_STILL_MS:
+            elif lag.oldest_at and now - max(lag.moved_at, lag.oldest_at) > STANDS_STILL_MS:
                 yield f"{lag.waiting} messages of {lag.topic} wait and ingest stands still: see its log"
         behind = self.rollup_lag(marks, now)
         if behind > self._settings.rollup_lag:
@@ -119,14 +123,18 @@ class Health:
         stored = {(row.topic, row.partition): row for row in positions}
         lags: list[Lag] = []
         for feed in FEEDS.values():
-            waiting = 0
             rows = [row for row in positions if row.topic == feed.topic]
+            waiting, sent_at = 0, list[int]()
             for partition in self._broker.partitions(feed.topic):
                 extent = self._broker.extent(partition)
                 row = stored.get((partition.topic, partition.number))
-                waiting += max(0, extent.end - max(extent.first, row.next_offset if row else 0))
+                following = max(extent.first, row.next_offset if row else 0)
+                if extent.end > following:
+                    waiting += extent.end - following
+                    sent_at += [record.time for record in self._broker.read(partition, following, 1)]
             moved_at = max((row.updated_at for row in rows), default=0)
-            lags.append(Lag(feed.topic, waiting, moved_at, max((row.event_time for row in rows), default=0)))
+            event_time = max((row.event_time for row in rows), default=0)
+            lags.append(Lag(feed.topic, waiting, min(sent_at, default=0), moved_at, event_time))
         return lags
 
     def rollup_lag(self, marks: WaitingMarks, now: int) -> float:
