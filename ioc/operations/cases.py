@@ -38,7 +38,7 @@ class CaseEntry:
     due: datetime | None
     closed: datetime | None
     modified: datetime
-    fields: dict[str, str | datetime | None]
+    fields: dict[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +129,16 @@ def _entry(row: CaseRow, unit: str | None, now: int) -> CaseEntry:
         moment_of(row.due_at),
         moment_of(row.closed_at),
         modified,
-        {name: moment_of(value) if isinstance(value, int) else value for name, value in row.fields.items()},
+        {name: _shown(value) for name, value in row.fields.items()},
     )
+
+
+def _shown(value: str | int | None) -> str | None:
+    """A field's value; numbers are times."""
+    if isinstance(value, int):
+        moment = moment_of(value)
+        return None if moment is None else moment.isoformat()
+    return value
 
 
 def _cursor(row: CaseRow) -> str:

@@ -1,0 +1,1 @@
+"""The web program: the API, the intake, live views and health, behind the real gate."""
