@@ -148,13 +148,6 @@ class Settings(BaseModel):
         le=3600,
         reason="clocks of senders differ; what is dated further ahead is a dead letter",
     )
-    oldest_year: int = _setting(
-        2000,
-        unit="year",
-        ge=1970,
-        le=2100,
-        reason="earlier dates are clocks that were never set, not history",
-    )
     idempotency_horizon: int = _setting(
         3600, unit="s", ge=60, le=604_800, reason="how long a batch sent again under the same key is known"
     )
