@@ -1,5 +1,6 @@
 """Reading what is known of the sending systems: heartbeats, counts by minute, dead letters. Never contents."""
 
+import zlib
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -132,13 +133,18 @@ def read_positions(connection: Connection) -> list[PositionRow]:
     return [PositionRow(*row) for row in found]
 
 
-class WaitingMarks(NamedTuple):
-    """Batches of changed windows that wait for their roll-up: how many, and the number of the oldest (0: none)."""
+@dataclass(frozen=True, slots=True)
+class WaitingMarks:
+    """Batches of changed windows that wait for their roll-up: how many, and which is the oldest (None: none waits).
+
+    SQLite gives the number of a row that is gone to another, so the oldest is known by its contents too.
+    """
 
     total: int
-    oldest: int
+    oldest: tuple[int, int, int] | None
 
 
 def read_waiting_marks(connection: Connection) -> WaitingMarks:
-    total, oldest = connection.execute(select(func.count(), func.coalesce(func.min(marks.c.id), 0))).one()
-    return WaitingMarks(total, oldest)
+    total = connection.execute(select(func.count()).select_from(marks)).scalar_one()
+    row = connection.execute(select(marks.c.id, marks.c.level, marks.c["keys"]).order_by(marks.c.id).limit(1)).first()
+    return WaitingMarks(total, None if row is None else (row[0], row[1], zlib.crc32(row[2])))

@@ -71,7 +71,7 @@ class Health:
         self._store = store
         self._broker = broker
         self._lock = threading.Lock()
-        self._oldest_mark = (0, 0)
+        self._oldest_mark: tuple[tuple[int, int, int] | None, int] = (None, 0)
 
     def readiness(self, now: datetime) -> Readiness:
         at = milliseconds(now)
@@ -142,7 +142,7 @@ class Health:
         with self._lock:
             if self._oldest_mark[0] != marks.oldest:
                 self._oldest_mark = (marks.oldest, now)
-            return (now - self._oldest_mark[1]) / 1000 if marks.oldest else 0.0
+            return (now - self._oldest_mark[1]) / 1000 if marks.oldest is not None else 0.0
 
     def _figures(self, now: int, live_subscribers: int) -> Iterator[Metric]:
         with self._store.reading() as connection:
