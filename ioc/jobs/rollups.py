@@ -64,13 +64,11 @@ class RollupRules:
         return {number: series for number, series in self.series.items() if not series.adds_upward and not series.stock}
 
 
-def roll_up(
-    store: Store, rules: RollupRules, days_changed: Callable[[dict[tuple[int, int], int]], None] | None = None
-) -> int:
+def roll_up(store: Store, rules: RollupRules, days_changed: Callable[[Integers], None] | None = None) -> int:
     """Work off the marks that stand now, from fine to coarse; how many buckets were looked at.
 
-    `days_changed` is told by (series number, origin) the start of the earliest day that changed, before the marks that
-    say so are deleted: if it fails, or the program dies, it is told again.
+    `days_changed` is told the days (series, place, origin, start) that changed, shape (n, 4), before the marks that say
+    so are deleted: if it fails, or the program dies, it is told again.
     """
     made = 0
     for level in LEVELS[1:]:
@@ -89,19 +87,13 @@ def roll_up(
                     starting = np.unique(of_series[of_series[:, 2] == origin, 3])
                     _compute_above(store, level, (number, series), origin, starting, rules)
             if level is LEVELS[-1] and days_changed is not None:
-                days_changed(_earliest(keys))
+                days_changed(keys)
             with store.writing() as connection:
                 writing.delete_marks(connection, [mark for mark, _ in read])
             made += len(keys)
             if len(read) < MARKS_AT_ONCE:
                 break
     return made
-
-
-def _earliest(keys: Integers) -> dict[tuple[int, int], int]:
-    """The first start among the keys of each (series, origin)."""
-    last_first = keys[np.argsort(-keys[:, 3])]
-    return {(series, origin): start for series, _, origin, start in last_first.tolist()}
 
 
 def _chunks(keys: Integers) -> Iterator[Integers]:

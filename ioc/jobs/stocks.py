@@ -34,9 +34,11 @@ from ioc.model.columns import (
 )
 from ioc.model.windows import BY_ID, DAY, LEVELS, Level, bucket_start
 from ioc.store import rolling, stock_reading, writing
-from ioc.store.engine import Store
+from ioc.store.engine import Connection, Store
 
 MINUTE_LEVEL: Final = BY_ID["1m"]
+ROWS_AT_ONCE: Final = 4_000
+"""Windows that one transaction writes: others wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,6 @@ class StockWatch:
         self._rules = rules
         self._written: dict[tuple[int, int, int], tuple[int, int, int]] = {}
 
-    @property
-    def counted(self) -> tuple[int, ...]:
-        """Numbers of the series whose change in the past changes stocks of the past."""
-        return self._stock.counted
-
     def count(self, now: int) -> int:
         """Write the stocks as of `now` where they have changed or a minute has begun; how many rows."""
         with self._store.reading() as connection:
@@ -109,20 +106,30 @@ class StockWatch:
             self._written[series, place, origin] = (minute, value, end)
         return len(changed)
 
-    def count_days(self, since: int, now: int, origin: int | None = None) -> int:
-        """Count the ends of all local days from the one that holds `since` until yesterday anew; how many rows.
+    def count_days(self, changed: Integers, now: int) -> int:
+        """Count anew the ends of all days from the earliest on whose counted cases changed; how many rows.
 
-        Of one origin, or of all; an office is counted for an origin that has a case there.
+        `changed` are days (series, place, origin, start), shape (n, 4). Today is left to `count`.
         """
-        coarsest = LEVELS[-1]
-        first = bucket_start(since, coarsest, self._rules.day_offset)
-        today = bucket_start(now, coarsest, self._rules.day_offset)
-        ends = np.arange(first + DAY, today + 1, DAY, dtype=np.int64)
-        if not len(ends):
-            return 0
+        today = bucket_start(now, LEVELS[-1], self._rules.day_offset)
+        concerned = changed[np.isin(changed[:, 0], self._stock.counted) & (changed[:, 3] < today)]
+        written = 0
+        for origin in np.unique(concerned[:, 2]).tolist():
+            of_origin = concerned[concerned[:, 2] == origin]
+            places = np.unique(of_origin[:, 1])
+            offices = places[~np.isin(places, self._rules.ancestry.above)]
+            ends = np.arange(of_origin[:, 3].min() + DAY, today + 1, DAY, dtype=np.int64)
+            written += self._restate(origin, offices, ends)
+        return written
+
+    def _restate(self, origin: int, offices: Integers, ends: Integers) -> int:
+        """Write the stocks at these ends of days of all offices that had a case then, and of these offices.
+
+        An office whose cases all went to another one has none left to find it by, but what it had must go.
+        """
         with self._store.reading() as connection:
-            lives = stock_reading.lives(connection, self._stock.feed, since, origin)
-        who, opened, overdue = stock_reading.counted_at(lives, ends)
+            lives = stock_reading.lives(connection, self._stock.feed, int(ends[0]) - DAY, origin)
+        who, opened, overdue = stock_reading.counted_at(lives, ends, origin, offices)
         table = self._everywhere(
             joined(
                 [
@@ -131,15 +138,20 @@ class StockWatch:
                 ]
             )
         )
-        with self._store.writing() as connection:
-            kept_from = rolling.load_kept_from(connection)
-            for level in LEVELS:
-                of_level = _of_level(table, level, kept_from)
-                if of_level.shape[1]:
-                    of_level[START] = starts(of_level[START], level, self._rules.day_offset)
-                    writing.replace_windows(connection, level, fold(of_level))
-                    mark_parents(connection, level, keys_of(of_level), self._rules.day_offset)
+        for at in range(0, table.shape[1], ROWS_AT_ONCE):
+            with self._store.writing() as connection:
+                self._write(connection, table[:, at : at + ROWS_AT_ONCE])
         return int(table.shape[1])
+
+    def _write(self, connection: Connection, table: Integers) -> None:
+        """Put each window into the finest level that keeps its time."""
+        kept_from = rolling.load_kept_from(connection)
+        for level in LEVELS:
+            of_level = _of_level(table, level, kept_from)
+            if of_level.shape[1]:
+                of_level[START] = starts(of_level[START], level, self._rules.day_offset)
+                writing.replace_windows(connection, level, fold(of_level))
+                mark_parents(connection, level, keys_of(of_level), self._rules.day_offset)
 
     def _table(self, counts: dict[tuple[int, int], tuple[int, int]], origins: set[int], at: int) -> Integers:
         """Windows at `at` of both stocks at every office and every place above, zeros included."""

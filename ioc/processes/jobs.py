@@ -9,9 +9,10 @@ from ioc.jobs.newest import keep_newest_above
 from ioc.jobs.rollups import RollupRules, roll_up
 from ioc.jobs.schedule import Job, run_jobs
 from ioc.jobs.stocks import StockRules, StockWatch
+from ioc.model.columns import Integers
 from ioc.model.known_places import KnownPlaces
 from ioc.model.territory import Territory
-from ioc.model.windows import DAY, HOUR, LEVELS, SECOND, bucket_start
+from ioc.model.windows import DAY, HOUR, SECOND
 from ioc.processes.clock import milliseconds_now
 from ioc.processes.keeping import keeping
 from ioc.processes.stopping import stop_on_signals
@@ -54,19 +55,12 @@ def jobs_of(settings: Settings, store: Store, broker: Broker) -> list[Job]:
         if stock is not None
     ]
 
-    def _count_days(changed: dict[tuple[int, int], int]) -> None:
-        now = milliseconds_now()
-        today = bucket_start(now, LEVELS[-1], day_offset)
+    def _days_changed(keys: Integers) -> None:
         for watch in watches:
-            since: dict[int, int] = {}
-            for (series, origin), day in changed.items():
-                if series in watch.counted and day < today:
-                    since[origin] = min(day, since.get(origin, day))
-            for origin, day in since.items():
-                watch.count_days(day, now, origin)
+            watch.count_days(keys, milliseconds_now())
 
     def _roll_up() -> None:
-        roll_up(store, rules, _count_days)
+        roll_up(store, rules, _days_changed)
 
     def _newest() -> None:
         keep_newest_above(store, rules, milliseconds_now())

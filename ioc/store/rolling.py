@@ -20,6 +20,7 @@ from sqlalchemy import (
 
 from ioc.model.columns import COLUMNS, Integers, table_of
 from ioc.model.windows import Level
+from ioc.store.packing import unpack_keys
 from ioc.store.schema import kept_from, latest, marks, windows
 from ioc.store.statements import execute_rows, insert_into, integer_rows
 
@@ -92,12 +93,18 @@ def begin_keeping(connection: Connection, starts: Sequence[int]) -> None:
 
 
 def move_kept_from(connection: Connection, level: Level, start: int) -> bool:
-    """Keep a level only from `start` on; False while the level above waits to be made from its rows.
+    """Keep a level only from `start` on; False while its rows before that, or what is made of them, are still awaited.
 
-    What comes later for an older time is added to the level above, which is then never made anew from here.
+    What comes later for an older time is added to the level above, which is then never made anew from here. False
+    too while a finer level keeps older times: what comes for those must still pass through this level. Marks of
+    newer buckets do not matter: where data flows, some always wait.
     """
-    waiting = select(marks.c.id).where(marks.c.level == level.number + 1).limit(1)
-    if connection.execute(waiting).first() is not None:
+    # Locked, because a batch that is under way may still add below it.
+    starts = connection.execute(select(kept_from.c.start).order_by(kept_from.c.level).with_for_update()).scalars().all()
+    if level.number and starts[level.number - 1] < start:
+        return False
+    waiting = select(marks.c["keys"]).where(marks.c.level <= level.number + 1)
+    if any((unpack_keys(packed)[:, 3] < start).any() for packed in connection.execute(waiting).scalars()):
         return False
     connection.execute(update(kept_from).where(kept_from.c.level == level.number).values(start=start))
     return True

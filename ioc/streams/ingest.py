@@ -122,9 +122,24 @@ class Ingest:
     def step(self, now: int) -> int:
         """Read and apply one batch; how many records it held. Overtaken: call `start` again."""
         batch = self.read()
+        if self._has_gap(batch):
+            self.start(now)
+            return 0
         if batch.size:
             self.apply(batch, now)
         return batch.size
+
+    def _has_gap(self, batch: Batch) -> bool:
+        """Whether a log has lost a position meanwhile: by its keeping time, or because it was made anew."""
+        for partition, position in self._positions.items():
+            records = batch.records.get(partition)
+            if records and records[0].offset == position.next_offset:
+                continue
+            # Offsets may have gaps by themselves, so only the extent tells whether something is lost.
+            extent = self._broker.extent(partition)
+            if not extent.first <= position.next_offset <= extent.end:
+                return True
+        return False
 
     def read(self) -> Batch:
         """The next records of all partitions, at most `batch` of them, shared out fairly."""

@@ -300,17 +300,28 @@ def shuffled(history: Sequence[Sent], order: Sequence[int]) -> list[Sent]:
     return [one if one.batch is None else next(of_batch[one.source, one.batch]) for one in moved]
 
 
+class Offsets:
+    """Gives records their offsets, as a log would, and makes batches of them as ingest would read them."""
+
+    def __init__(self) -> None:
+        self._next: dict[Partition, int] = defaultdict(int)
+
+    def batch(self, *sent: Sent) -> Batch:
+        batch = Batch()
+        for one in sent:
+            received = Received(self._next[one.partition], one.time, one.key.encode(), one.body, one.headers)
+            self._next[one.partition] += 1
+            batch.records.setdefault(one.partition, []).append(received)
+        return batch
+
+
 def batches(history: Sequence[Sent], cuts: Sequence[bool]) -> Iterator[Batch]:
-    """The records with offsets as a log would give them, a batch ending where `cuts` is true."""
-    offsets: dict[Partition, int] = defaultdict(int)
-    batch = Batch()
+    """The whole history, a batch ending where `cuts` is true."""
+    offsets, waiting = Offsets(), list[Sent]()
     for one, cut in zip(history, cuts, strict=True):
-        offset = offsets[one.partition]
-        offsets[one.partition] += 1
-        received = Received(offset, one.time, one.key.encode(), one.body, one.headers)
-        batch.records.setdefault(one.partition, []).append(received)
+        waiting.append(one)
         if cut:
-            yield batch
-            batch = Batch()
-    if batch.size:
-        yield batch
+            yield offsets.batch(*waiting)
+            waiting.clear()
+    if waiting:
+        yield offsets.batch(*waiting)
