@@ -3,15 +3,24 @@
 A test that needs a real part carries its marker (`chromium`, `kafka`, `postgres`, `rtsp`, `real_data`) and is skipped,
 saying so, where the part is absent. `IOC_TEST_REQUIRE=chromium,…` turns an absent or unused part into a failed run.
 The run ends with one line per part.
+
+Kafka and PostgreSQL are started once for the run, on free ports and in folders of their own, unless IOC_TEST_KAFKA
+(host:port) or IOC_TEST_POSTGRES (a URL whose user may create databases) names a server.
 """
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from scripts.parts.kafka import Kafka
+    from scripts.parts.postgres import Postgres
 
 PROJECT = Path(__file__).resolve().parent.parent
 PARTS_FOLDER = PROJECT / ".parts"
@@ -40,11 +49,15 @@ def _chromium() -> Path | None:
 
 
 def _kafka() -> Path | None:
-    folder = PARTS_FOLDER / "kafka"
-    return folder if _program("java") and any(folder.glob("libs/kafka-clients-*.jar")) else None
+    if os.environ.get("IOC_TEST_KAFKA"):
+        return PARTS_FOLDER
+    complete = sorted(PARTS_FOLDER.glob("kafka/*/complete"))
+    return complete[-1].parent if complete and _program("java") else None
 
 
 def _postgres() -> Path | None:
+    if os.environ.get("IOC_TEST_POSTGRES"):
+        return PARTS_FOLDER
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     return debian[-1].parent if debian else getattr(_program("initdb"), "parent", None)
 
@@ -60,9 +73,9 @@ def _real_data() -> Path | None:
 
 
 PARTS = (
-    Part("kafka", "Kafka", _kafka, "Java and .parts/kafka are not there"),
-    Part("postgres", "PostgreSQL", _postgres, "initdb was not found"),
-    Part("chromium", "Chromium", _chromium, "no chromium was found; `scripts/services chromium` gets it"),
+    Part("kafka", "Kafka", _kafka, "Java or .parts/kafka is not there; `scripts/services get kafka` gets them"),
+    Part("postgres", "PostgreSQL", _postgres, "initdb was not found; `scripts/services get postgres` gets it"),
+    Part("chromium", "Chromium", _chromium, "no chromium was found; `scripts/services get chromium` gets it"),
     Part("rtsp", "RTSP server", _rtsp, "GStreamer's RTSP server was not found"),
     Part("real_data", "Real data", _real_data, "IOC_TEST_DATA, else ../shared/data, is not there"),
 )
@@ -151,3 +164,72 @@ def real_data(pytestconfig: pytest.Config) -> Path:
     found = pytestconfig.stash[_FOUND]["real_data"]
     assert found is not None, "mark the test with pytest.mark.real_data"
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaServer:
+    """A broker for tests, at `address` (host:port); `server` is None where somebody else's is used."""
+
+    address: str
+    server: "Kafka | None"
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """A database server for tests; `url` has no database in it, `server` is None where somebody else's is used."""
+
+    url: str
+    server: "Postgres | None"
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """A Kafka broker, started once. For tests marked `kafka`; each uses topics of its own."""
+    if stated := os.environ.get("IOC_TEST_KAFKA"):
+        yield KafkaServer(stated, None)
+        return
+    from scripts.parts.kafka import Kafka
+
+    server = Kafka(tmp_path_factory.mktemp("kafka"))
+    server.start()
+    yield KafkaServer(server.address, server)
+    server.kill()
+
+
+@pytest.fixture
+def mortal_kafka(kafka: KafkaServer) -> "Iterator[Kafka]":
+    """The same broker, to be killed and frozen; it runs again when the test is over."""
+    if kafka.server is None:
+        pytest.skip("IOC_TEST_KAFKA names a broker that is not ours to kill")
+    yield kafka.server
+    kafka.server.thaw()
+    if kafka.server.pid is None:
+        kafka.server.start()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, started once. For tests marked `postgres`; each makes databases of its own."""
+    if stated := os.environ.get("IOC_TEST_POSTGRES"):
+        yield PostgresServer(stated.rstrip("/"), None)
+        return
+    from scripts.parts.postgres import USER, Postgres
+
+    # Not in pytest's folder: only we may enter that, and PostgreSQL runs as another user where we are root.
+    folder = Path(tempfile.mkdtemp(prefix="ioc-postgres-"))
+    server = Postgres(folder)
+    server.start()
+    yield PostgresServer(f"postgresql+psycopg://{USER}@{server.address}", server)
+    server.kill()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def mortal_postgres(postgres: PostgresServer) -> "Iterator[Postgres]":
+    """The same server, to be killed and frozen; it runs again when the test is over."""
+    if postgres.server is None:
+        pytest.skip("IOC_TEST_POSTGRES names a server that is not ours to kill")
+    yield postgres.server
+    postgres.server.thaw()
+    if postgres.server.pid is None:
+        postgres.server.start()
