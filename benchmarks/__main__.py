@@ -9,7 +9,7 @@ from rich.console import Console
 from benchmarks import machine
 from benchmarks.report import Report, show
 
-NAMES: Final[tuple[str, ...]] = ("ingest",)
+NAMES: Final[tuple[str, ...]] = ("ingest", "intake", "start", "latency")
 
 
 def run(name: str, *, tiny: bool) -> Report:
@@ -38,4 +38,6 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    app()

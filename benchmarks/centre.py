@@ -16,9 +16,10 @@ from benchmarks import territory
 from ioc import logs
 from ioc.processes import setup
 from ioc.processes.port import why_not_ready
+from ioc.processes.run import HISTORY_DONE
 from ioc.settings import PROJECT, Settings
 
-PATIENCE_S: Final = 120.0
+PATIENCE_S: Final = 240.0
 
 
 class Centre:
@@ -28,23 +29,23 @@ class Centre:
         self.settings = settings
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, *programs: str) -> None:
+    def start(self, program: str, *options: str) -> None:
         (self.settings.data / "logs").mkdir(parents=True, exist_ok=True)
         environ = {name: text for name, text in os.environ.items() if not name.startswith("IOC_")}
-        for program in programs:
-            with (self.settings.data / "logs" / f"{program}.log").open("ab") as log:
-                self._running[program] = subprocess.Popen(
-                    [sys.executable, "-m", "ioc", program],
-                    cwd=PROJECT,
-                    env=environ | self.settings.environ(),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                )
+        with (self.settings.data / "logs" / f"benchmark-{program}.log").open("ab") as log:
+            self._running[program] = subprocess.Popen(
+                [sys.executable, "-m", "ioc", program, *options],
+                cwd=PROJECT,
+                env=environ | self.settings.environ(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
 
     def stop(self) -> None:
         for process in self._running.values():
-            process.terminate()
+            if process.poll() is None:
+                process.terminate()
         for process in self._running.values():
             try:
                 process.wait(20)
@@ -65,20 +66,28 @@ class Centre:
             time.sleep(every_s)
         return time.perf_counter() - began
 
-    def wait_until_ready(self) -> float:
-        return self.wait(lambda: why_not_ready(self.settings.host, self.settings.port) is None, "ready")
+    def is_ready(self) -> bool:
+        return why_not_ready(self.settings.host, self.settings.port) is None
+
+    def live_through_a_first_start(self, until: Callable[[], bool]) -> None:
+        """The first `run` with its simulators, until the past is told and more holds; then stop it."""
+        self.start("run")
+        self.wait((self.settings.data / HISTORY_DONE).exists, "the past is told", every_s=0.5)
+        self.wait(until, "what the first start is to end with", every_s=0.5)
+        self.stop()
 
     def _last_words(self, program: str) -> str:
-        text = (self.settings.data / "logs" / f"{program}.log").read_text(encoding="utf-8", errors="replace")
+        text = (self.settings.data / "logs" / f"benchmark-{program}.log").read_text(encoding="utf-8", errors="replace")
         return text[-2000:]
 
 
 @contextmanager
-def synthetic_centre(size: territory.Size) -> Iterator[Centre]:
-    """A centre over the benchmarks' own province."""
+def synthetic_centre(size: territory.Size, **stated: str) -> Iterator[Centre]:
+    """A centre over the benchmarks' own province; `stated` are further settings."""
     with _folder() as folder:
         territory.write_province(folder / "provinces" / territory.ID, size)
-        with _centre(folder, province=territory.ID, province_dir=str(folder / "provinces")) as centre:
+        stated |= {"province": territory.ID, "province_dir": str(folder / "provinces")}
+        with _centre(folder, **stated) as centre:
             yield centre
 
 

@@ -34,14 +34,19 @@ _EXAMPLE: Final = (
 def message(asset: int, start: int, end: int) -> bytes:
     """What segment `asset` says of [start, end), UTC milliseconds; the numbers follow from both, and differ."""
     mixed = (asset * 7919 + start // 1000) % 997
+    return flow(segment(asset), start, end, intensity=1 + mixed % 60, speed=5 + mixed % 600 / 10, mixed=mixed)
+
+
+def flow(asset: str, start: int, end: int, *, intensity: int, speed: float, mixed: int = 0) -> bytes:
+    """What any segment says of [start, end): so many vehicles, so fast."""
     return _EXAMPLE.format(
-        asset=segment(asset),
+        asset=asset,
         start=_iso(start),
         end=_iso(end),
         headway=0.5 + mixed % 40 / 10,
-        intensity=1 + mixed % 60,
+        intensity=intensity,
         occupancy=mixed % 100 / 100,
-        speed=5 + mixed % 600 / 10,
+        speed=speed,
     ).encode()
 
 
