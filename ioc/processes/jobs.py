@@ -1,5 +1,7 @@
 """`python -m ioc jobs`: roll-ups, stocks, newest values above assets, and forgetting, until it is told to stop."""
 
+from datetime import UTC, datetime
+
 from ioc import logs
 from ioc.broker.open import open_broker
 from ioc.broker.port import Broker
@@ -9,10 +11,12 @@ from ioc.jobs.newest import keep_newest_above
 from ioc.jobs.rollups import RollupRules, roll_up
 from ioc.jobs.schedule import Job, run_jobs
 from ioc.jobs.stocks import StockRules, StockWatch
+from ioc.model.access import system_principal
 from ioc.model.columns import Integers
 from ioc.model.known_places import KnownPlaces
 from ioc.model.territory import Territory
 from ioc.model.windows import DAY, HOUR, SECOND
+from ioc.operations import access
 from ioc.processes.clock import milliseconds_now
 from ioc.processes.keeping import keeping
 from ioc.processes.stopping import stop_on_signals
@@ -79,6 +83,8 @@ def jobs_of(settings: Settings, store: Store, broker: Broker) -> list[Job]:
 
     def _forget() -> None:
         dropped = forget(store, broker, kept, milliseconds_now())
+        if ended := access.forget_ended(system_principal("jobs"), store, settings, datetime.now(UTC)):
+            dropped["sessions"] = ended
         if dropped:
             log.info("forgotten", **dropped)
 
