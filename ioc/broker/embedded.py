@@ -170,10 +170,11 @@ class EmbeddedBroker:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
+                connection.execute("COMMIT")
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # of a full disk SQLite may have rolled back by itself
+                    connection.execute("ROLLBACK")
                 raise
-            connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise BrokerError(
                 f"the embedded log {self._path} cannot be written: {error}; check the disk and the folder's rights"
