@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import numpy as np
@@ -122,12 +122,15 @@ class AirObserved(msgspec.Struct):
     noise: float | None = None
 
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+
+
 class Statement(msgspec.Struct, rename="camel"):
     unit: str
     as_of: str
     value: int
-    numerator: int | None = None
-    denominator: int | None = None
+    numerator: Count | None = None
+    denominator: Count | None = None
     qualifier: str = ""
     source: str = ""
 

@@ -1,0 +1,80 @@
+"""What cannot be used is refused with the right kind and a sentence; nothing else ever comes out of a feed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ioc.errors import InvalidMessage
+from ioc.feeds.judging import Unusable, judged
+from ioc.model.facts import CaseReport, Measurement
+from tests.feeds.messages import ASSETS, BAD, DOSSIER, EVERY_FEED, GOOD, LIMITS, NOW, TRAFFIC, UNITS, body
+
+
+@pytest.mark.parametrize(("feed", "message", "kind"), [one[1:] for one in BAD], ids=[f"{n}-{f}" for n, f, _, _ in BAD])
+def test_bad_messages_are_refused(feed: str, message: bytes, kind: str) -> None:
+    with pytest.raises(Unusable) as refused:
+        judged(EVERY_FEED[feed], message, NOW, ASSETS, LIMITS, UNITS)
+    assert refused.value.kind == kind
+    sentence = str(refused.value)
+    assert 0 < len(sentence) <= 400
+    assert "\0" not in sentence
+    sentence.encode()
+    if kind == "unreadable":
+        with pytest.raises(InvalidMessage):
+            EVERY_FEED[feed].decode(message)
+
+
+@pytest.mark.parametrize("feed", GOOD)
+def test_good_messages_are_taken(feed: str) -> None:
+    judged(EVERY_FEED[feed], GOOD[feed], NOW, ASSETS, LIMITS, UNITS)
+
+
+def test_of_two_fields_of_one_name_the_last_one_counts() -> None:
+    """JSON allows the sender to be unclear; what we make of it is at least always the same."""
+    twice = GOOD["traffic"].replace(b'"intensity": 42', b'"intensity": 1, "intensity": 42')
+    assert EVERY_FEED["traffic"].decode(twice) == EVERY_FEED["traffic"].decode(GOOD["traffic"])
+
+
+def test_fields_that_are_not_ours_may_hold_anything() -> None:
+    more = {"address": {"streetAddress": "đường\0"}, "location": [[106.6, 11.0]], "name": "\ud800"[:0]}
+    assert EVERY_FEED["traffic"].decode(body(TRAFFIC, **more)) == EVERY_FEED["traffic"].decode(GOOD["traffic"])
+
+
+def test_a_message_says_at_most_what_it_holds() -> None:
+    fact = EVERY_FEED["traffic"].decode(body({"id": "a1", "type": "TrafficFlowObserved", "dateObserved": "2026-11-20"}))
+    assert isinstance(fact, Measurement)
+    assert [(series.id, value, weight) for series, value, weight in fact.readings] == [("traffic.congested", 0, 1)]
+    assert fact.asset == "a1"
+    assert fact.at == fact.as_of
+
+
+def test_five_minutes_ahead_is_still_taken() -> None:
+    ahead = body(TRAFFIC, dateObserved="2026-11-20T10:05:00+07:00")
+    judged(EVERY_FEED["traffic"], ahead, NOW, ASSETS, LIMITS)
+    with pytest.raises(Unusable):
+        judged(EVERY_FEED["traffic"], ahead, NOW - 1, ASSETS, LIMITS)
+
+
+def test_a_dossier_tells_only_of_the_fields_it_names() -> None:
+    few = {name: DOSSIER[name] for name in ("id", "type", "office", "received", "modified")}
+    fact = EVERY_FEED["dossiers"].decode(body(few, due=None))
+    assert isinstance(fact, CaseReport)
+    assert fact.fields.keys() == {"office", "received", "due"}
+    assert fact.fields["due"] is None
+
+
+@pytest.mark.real_data
+def test_the_official_example_is_understood(real_data: Path) -> None:
+    message = (real_data / "messages/TrafficFlowObserved/example.json").read_bytes()
+    fact = EVERY_FEED["traffic"].decode(message)
+    assert isinstance(fact, Measurement)
+    assert fact.asset == json.loads(message)["id"]
+    assert fact.as_of - fact.at == 300_000
+    assert {series.id: (value / series.scale, weight) for series, value, weight in fact.readings} == {
+        "traffic.intensity": (197, 1),
+        "traffic.mean_speed": (52.6, 197),
+        "traffic.occupancy": (76, 1),
+        "traffic.headway": (0.5, 197),
+        "traffic.congested": (0, 1),
+    }
