@@ -25,7 +25,7 @@ def changed_cases(
     rules: CaseRules,
     known: Mapping[str, Case],
     reports: Iterable[CaseReport],
-    assets: Mapping[str, int],
+    places: Mapping[str, int],
     series: Mapping[str, int],
     origin: int,
 ) -> CaseChanges:
@@ -36,7 +36,7 @@ def changed_cases(
         so_far = states.get(report.case) or known.get(report.case) or Case()
         states[report.case] = so_far.merged_with(report)
         # What an office says counts as heard though it changes nothing, and whatever came before it.
-        office = assets.get(str(report.fields.get(OFFICE)))
+        office = places.get(str(report.fields.get(OFFICE)))
         if office is not None:
             result.heard[office] = max(result.heard.get(office, 0), report.modified)
 
@@ -44,27 +44,27 @@ def changed_cases(
     for case_id, case in states.items():
         before = known.get(case_id)
         if before is not None:
-            changes += _counted(rules, before, assets, series, origin, -1)
-        changes += _counted(rules, case, assets, series, origin, +1)
-        result.states[case_id] = (case, _office(case, assets), rules.times(case))
+            changes += _counted(rules, before, places, series, origin, -1)
+        changes += _counted(rules, case, places, series, origin, +1)
+        result.states[case_id] = (case, _office(case, places), rules.times(case))
     result.transitions = net_transitions(changes)
     return result
 
 
-def _office(case: Case, assets: Mapping[str, int]) -> int | None:
+def _office(case: Case, places: Mapping[str, int]) -> int | None:
     office = case.text(OFFICE)
-    return None if office is None else assets.get(office)
+    return None if office is None else places.get(office)
 
 
 def _counted(
     rules: CaseRules,
     case: Case,
-    assets: Mapping[str, int],
+    places: Mapping[str, int],
     series: Mapping[str, int],
     origin: int,
     change: int,
 ) -> list[tuple[int, int, int, int, int]]:
-    office = _office(case, assets)
+    office = _office(case, places)
     if office is None:
         return []
     return [(series[one.id], office, origin, at, change) for one, at in rules.transitions(case)]

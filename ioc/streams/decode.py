@@ -24,11 +24,11 @@ _DIGITS: Final = 19  # of the largest number that the store keeps
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """What decoding needs to turn ids into numbers."""
+    """What decoding needs to turn ids into numbers: assets that may be spoken of, and all places ever numbered."""
 
     assets: Mapping[str, int]
     series: Mapping[str, int]
-    units: Mapping[str, int]
+    places: Mapping[str, int]
 
 
 @dataclass(slots=True)
@@ -146,7 +146,7 @@ def _check_headers(headers: Mapping[str, str]) -> None:
 
 def _add(said: Decoded, feed: Feed, origin: int, record: Received, numbered: Numbered, limits: Limits) -> int:
     """Take in one record; its event time."""
-    fact = judged(feed, record.value, record.time, numbered.assets, limits, numbered.units)
+    fact = judged(feed, record.value, record.time, numbered.assets, limits, numbered.places)
     if isinstance(fact, Measurement):
         asset = numbered.assets[fact.asset]
         at, as_of = fact.at, fact.as_of

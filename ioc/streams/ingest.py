@@ -219,7 +219,8 @@ class Ingest:
         for (feed_id, origin), of_feed in sorted(reports.items(), key=lambda item: item[0]):
             rules = self._case_rules[feed_id]
             known = case_rows.load_cases(connection, feed_id, origin, (report.case for report in of_feed))
-            changes = changed_cases(rules, known, of_feed, self._numbered.assets, self._numbered.series, origin)
+            # An office may have left the territory since: what was counted for it must still be found.
+            changes = changed_cases(rules, known, of_feed, self._numbered.places, self._numbered.series, origin)
             case_rows.store_cases(connection, feed_id, origin, changes.states)
             heard: list[int] = []
             for office, modified in changes.heard.items():
@@ -239,4 +240,4 @@ class Ingest:
 
     def _figure_row(self, origin: int, figure: Figure) -> figures.FigureRow:
         numbers = self._numbered
-        return figures.FigureRow(numbers.series[figure.series.id], numbers.units[figure.unit], origin, figure)
+        return figures.FigureRow(numbers.series[figure.series.id], numbers.places[figure.unit], origin, figure)
