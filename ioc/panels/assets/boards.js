@@ -153,7 +153,7 @@
     });
     const bad = rows.filter((row) => row.state !== "on_time").length;
     const counts = { n: ioc.number(rows.length, 0), bad: ioc.number(bad, 0) };
-    text(document, "sources-note", rows.length ? ioc.fill(words.sources_note, counts) : "");
+    text(document, "sources-note", rows.length ? ioc.fill(ioc.words.sources_note, counts) : "");
     show(field(document, "sources-empty"), rows.length === 0);
     show(field(document, "source-heads"), rows.length > 0);
   }
