@@ -114,7 +114,7 @@ def _workload(size: Size, runs: dict[int, Run]) -> list[str]:
 def _run(size: Size, per_row: int, baseline: Baseline) -> Run:
     with synthetic_centre(size.territory) as centre:
         settings = centre.settings
-        store, broker = Store.open(settings.store), open_broker(settings.broker, settings.data)
+        store, broker = Store.open(settings.store), open_broker(settings)
         try:
             marks = Marks(Path(settings.store.removeprefix("sqlite:///")))
             ingest = make_ingest(settings, store, broker, milliseconds_now())

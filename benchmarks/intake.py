@@ -54,7 +54,7 @@ def run(size: Size = FULL) -> Report:
             centre.wait(centre.is_ready, "ready")
             together = [_round(senders, requests, size.requests) for _ in range(size.rounds)]
         centre.stop()
-        broker = open_broker(centre.settings.broker, centre.settings.data)
+        broker = open_broker(centre.settings)
         try:
             baseline.measure(broker, centre.settings.data, size.rounds)
         finally:

@@ -19,7 +19,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from ioc.errors import SettingsError
 
@@ -82,6 +91,32 @@ class Settings(BaseModel):
         lambda known: f"sqlite:///{known.get('data', 'data')}/ioc.db",
         unit="SQLAlchemy URL",
         reason="SQLite needs no server; PostgreSQL carries many writers",
+    )
+
+    # Kafka, where `broker` names it
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = _setting(
+        "PLAINTEXT", unit="protocol", reason="a broker on the same network needs none; SASL_SSL across networks"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = _setting(
+        "SCRAM-SHA-512", unit="mechanism", reason="PLAIN shows the password to whoever listens without TLS"
+    )
+    kafka_username: str = _setting("", unit="name", reason="whom Kafka's access lists name, with SASL")
+    kafka_password: SecretStr = _setting(SecretStr(""), unit="secret", reason="of that user; never logged")
+    kafka_ca_file: str = _setting(
+        "", unit="file", reason="who signs the brokers' certificates; empty: whom this machine trusts anyway"
+    )
+    kafka_partitions: int = _setting(
+        4,
+        unit="partitions",
+        ge=1,
+        le=256,
+        reason="of each topic that `setup` makes: as many `ingest` programs can share the work",
+    )
+    kafka_replication: int = _setting(
+        1, unit="copies", ge=1, le=9, reason="one broker can keep one; with three brokers, 3 survive the loss of one"
+    )
+    kafka_keep: int = _setting(
+        168, unit="hours", ge=1, le=87_600, reason="a week: long enough to repair the store and read again"
     )
 
     # The territory
@@ -243,6 +278,10 @@ class Settings(BaseModel):
             raise ValueError("must begin with sqlite:/// or postgresql+psycopg://")
         return re.sub(r"^postgresql://", "postgresql+psycopg://", value)
 
+    @field_serializer("kafka_password", when_used="json")
+    def _password_for_children(self, value: SecretStr) -> str:
+        return value.get_secret_value()
+
     @field_validator("public_url")
     @classmethod
     def _is_public_url(cls, value: str) -> str:
@@ -259,6 +298,8 @@ class Settings(BaseModel):
             raise ValueError(f"a coarser level must be kept at least as long as a finer one, but {kept}")
         if self.max_message_bytes > self.max_body_bytes:
             raise ValueError("max_message_bytes must not be larger than max_body_bytes")
+        if self.kafka_security_protocol.startswith("SASL_") and not self.kafka_username:
+            raise ValueError(f"kafka_security_protocol={self.kafka_security_protocol} needs kafka_username")
         return self
 
     @classmethod
@@ -294,6 +335,8 @@ def _is_for_others(variable: str) -> bool:
 
 
 def _as_text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -332,7 +375,7 @@ def _sentence(error: ValidationError, stated: Mapping[str, tuple[str, Any]]) -> 
         return f"The settings contradict each other: {message}."
     key = str(first["loc"][0])
     where = stated[key][0] if key in stated else f"{key} (its default)"
-    value = without_password(repr(first["input"]))
+    value = "***" if key.endswith("password") else without_password(repr(first["input"]))
     return f"The setting {where} cannot be {value}: {message[:1].lower()}{message[1:]}."
 
 
@@ -367,7 +410,8 @@ def as_markdown() -> str:
     for name, field in Settings.model_fields.items():
         extra = field.json_schema_extra
         unit = extra["unit"] if isinstance(extra, dict) else ""
-        default = _COMPUTED_DEFAULTS.get(name) or f"`{_as_text(field.default)}`"
+        stated = _as_text(field.default)
+        default = _COMPUTED_DEFAULTS.get(name) or (f"`{stated}`" if stated else "none")
         lines.append(f"| `{PREFIX}{name.upper()}` | {unit} | {default} | {_limits(name)} | {field.description} |")
     return "\n".join(lines) + "\n"
 

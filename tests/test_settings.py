@@ -47,6 +47,7 @@ def test_settings_are_immutable() -> None:
         ({"IOC_PRODUCTION": "true", "IOC_ALLOW_SIMULATED": "true"}, ["allow_simulated", "production"]),
         ({"IOC_KEEP_10S": "30"}, ["keep_10s", "keep_1m"]),
         ({"IOC_MAX_BODY_BYTES": "65536"}, ["max_message_bytes", "max_body_bytes"]),
+        ({"IOC_KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, ["SASL_SSL", "kafka_username"]),
         ({"IOC_CONFIG": "/nonexistent/ioc.toml"}, ["IOC_CONFIG", "/nonexistent/ioc.toml"]),
     ],
 )
@@ -75,6 +76,17 @@ def test_no_error_shows_a_password() -> None:
         Settings.load({"IOC_STORE": "mysql://ioc:hunter2@db/ioc"})
     assert "hunter2" not in str(refused.value)
     assert "IOC_STORE" in str(refused.value)
+
+
+def test_the_password_of_kafka_is_shown_nowhere_but_to_child_programs(tmp_path: Path) -> None:
+    (tmp_path / "ioc.toml").write_text("kafka_password = 1234567\n")
+    with pytest.raises(SettingsError) as refused:
+        Settings.load({}, folder=tmp_path)
+    assert "kafka_password" in str(refused.value)
+    assert "1234567" not in str(refused.value)
+    settings = Settings.load({"IOC_KAFKA_PASSWORD": "hunter2"})
+    assert "hunter2" not in repr(settings)
+    assert settings.environ()["IOC_KAFKA_PASSWORD"] == "hunter2"
 
 
 def test_production_refuses_simulated_data_by_default() -> None:

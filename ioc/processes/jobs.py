@@ -36,7 +36,7 @@ def main(settings: Settings) -> int:
     stop = stop_on_signals()
     store = Store.open(settings.store)
     migrations.require_current(store)
-    broker = open_broker(settings.broker, settings.data)
+    broker = open_broker(settings)
     try:
         run_jobs(jobs_of(settings, store, broker), stop)
     finally:

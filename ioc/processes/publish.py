@@ -80,7 +80,7 @@ def main(settings: Settings, feed: str, files: list[Path], *, origin: str = "liv
         store = Store.open(settings.store)
         held.callback(store.close)
         migrations.require_current(store)
-        broker = open_broker(settings.broker, settings.data)
+        broker = open_broker(settings)
         held.callback(broker.close)
         intake = Intake(Province(store, settings), broker)
         try:

@@ -23,7 +23,7 @@ from ioc.store.territory import ProvinceRow, loaded_provinces, local_offset, sav
 log = logs.get_logger("ioc.setup")
 
 PARTITIONS: Final = 4
-"""Of each topic. More spread the work over more ingest programs; one reads them all in turn."""
+"""Of each topic of the embedded log; Kafka's have `kafka_partitions`."""
 
 
 def main(settings: Settings) -> int:
@@ -36,10 +36,11 @@ def main(settings: Settings) -> int:
         _load(settings, store, province, folder)
     finally:
         store.close()
-    broker = open_broker(settings.broker, settings.data)
+    broker = open_broker(settings)
     try:
+        partitions = PARTITIONS if settings.broker == "embedded" else settings.kafka_partitions
         for feed in FEEDS.values():
-            broker.ensure_topic(feed.topic, PARTITIONS)
+            broker.ensure_topic(feed.topic, partitions)
     finally:
         broker.close()
     return 0

@@ -32,7 +32,7 @@ def main(settings: Settings) -> int:
     check_port(settings.host, settings.port)
     store = Store.open(settings.store)
     migrations.require_current(store)
-    broker = open_broker(settings.broker, settings.data)
+    broker = open_broker(settings)
     try:
         with listening(settings.host, settings.port) as sock:
             log.info("web listens", address=settings.public_url)

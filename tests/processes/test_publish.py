@@ -60,7 +60,7 @@ class Shell:
         return publish.main(self.settings, feed, list(files), origin=origin, out=out), out.getvalue()
 
     def log(self) -> list[Received]:
-        broker = open_broker(self.settings.broker, self.settings.data)
+        broker = open_broker(self.settings)
         try:
             topic = traffic.FEED.topic
             return [one for partition in broker.partitions(topic) for one in broker.read(partition, 0, 100_000)]
@@ -69,7 +69,7 @@ class Shell:
 
     def ingested(self) -> tuple[int, int]:
         """How many messages ingest has taken in, and how many it has dropped as sent before."""
-        store, broker = Store.open(self.settings.store), open_broker(self.settings.broker, self.settings.data)
+        store, broker = Store.open(self.settings.store), open_broker(self.settings)
         now = milliseconds(datetime.now(UTC))
         try:
             ingest = make_ingest(self.settings, store, broker, now)
