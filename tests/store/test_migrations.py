@@ -1,0 +1,152 @@
+"""Migrations: they build what the schema says, and a store of another version is refused and left as it is."""
+
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from ioc.errors import StoreError, StoreVersionError
+from ioc.store import migrations
+from ioc.store.engine import Store
+from ioc.store.schema import metadata
+
+Everything = Callable[[], list[str]]
+
+NEXT = """
+from alembic import op
+
+revision, down_revision, branch_labels, depends_on = "next", "{last}", None, None
+
+
+def upgrade() -> None:
+    op.execute("CREATE TABLE something_new (id INTEGER PRIMARY KEY)")
+    op.execute("UPDATE writers SET n = n + 1")
+    {more}
+"""
+
+
+def _plan(path: Path) -> dict[str, tuple[object, ...]]:
+    """Per table: its columns, indexes and whether it has rowids, as SQLite has them."""
+    connection = sqlite3.connect(path)
+    tables = [
+        (name, sql)
+        for name, sql in connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
+        if not name.startswith(("sqlite_", "alembic_"))
+    ]
+    found: dict[str, tuple[object, ...]] = {}
+    for name, sql in tables:
+        indexes = sorted(
+            (row[2], row[3], row[4], tuple(connection.execute(f'PRAGMA index_info("{row[1]}")')))
+            for row in connection.execute(f'PRAGMA index_list("{name}")')
+        )
+        found[name] = (
+            tuple(connection.execute(f'PRAGMA table_info("{name}")')),
+            tuple(sorted(connection.execute(f'PRAGMA foreign_key_list("{name}")'))),
+            tuple(indexes),
+            "WITHOUT ROWID" in sql,
+            "CHECK" in sql,
+        )
+    connection.close()
+    return found
+
+
+@pytest.fixture
+def with_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Lets the program know one more migration, as a newer one would."""
+
+    def _add(more: str = "") -> None:
+        folder = tmp_path / "migrations"
+        last = migrations.newest_version()
+        shutil.copytree(migrations.FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        (folder / "versions" / "9999_next.py").write_text(NEXT.format(last=last, more=more))
+        monkeypatch.setattr(migrations, "FOLDER", folder)
+
+    return _add
+
+
+def test_migrations_build_exactly_the_schema(store: Store) -> None:
+    migrations.upgrade(store)
+    with store.reading() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_they_build_the_same_tables_as_the_schema_does(store: Store, path: Path, tmp_path: Path) -> None:
+    migrations.upgrade(store)
+    other = Store.open(f"sqlite:///{tmp_path / 'other.db'}")
+    with other.writing() as connection:
+        metadata.create_all(connection)
+    other.close()
+    assert _plan(path) == _plan(tmp_path / "other.db")
+
+
+def test_doing_it_again_changes_nothing(store: Store, everything: Everything) -> None:
+    migrations.upgrade(store)
+    before = everything()
+    migrations.upgrade(store)
+    migrations.require_current(store)
+    assert everything() == before
+
+
+def test_two_programs_may_do_it_at_once(store: Store, path: Path) -> None:
+    failed: list[BaseException] = []
+
+    def _upgrade() -> None:
+        own = Store.open(f"sqlite:///{path}")
+        try:
+            migrations.upgrade(own)
+        except BaseException as error:  # noqa: BLE001 - told below
+            failed.append(error)
+        own.close()
+
+    threads = [threading.Thread(target=_upgrade) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    migrations.require_current(store)
+
+
+def test_a_store_without_tables_is_refused_in_one_sentence(store: Store) -> None:
+    with pytest.raises(StoreVersionError, match=r"^the store has no tables yet: run `python -m ioc setup`$"):
+        migrations.require_current(store)
+
+
+def test_a_store_of_a_newer_version_is_refused_and_untouched(store: Store, everything: Everything) -> None:
+    migrations.upgrade(store)
+    with store.writing() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    before = everything()
+    for refusing in (migrations.upgrade, migrations.require_current):
+        with pytest.raises(StoreVersionError, match=r"version 9999, which this program does not know.*IOC_STORE"):
+            refusing(store)
+    assert everything() == before
+
+
+def test_an_older_store_is_refused_until_it_is_brought_up(store: Store, with_next: Callable[[str], None]) -> None:
+    migrations.upgrade(store)
+    with store.writing() as connection:
+        connection.exec_driver_sql("INSERT INTO writers VALUES ('jobs', 41)")
+    with_next("")
+    with pytest.raises(StoreVersionError, match=r"older than this program: run `python -m ioc setup`$"):
+        migrations.require_current(store)
+    migrations.upgrade(store)
+    migrations.require_current(store)
+    with store.reading() as connection:
+        assert connection.exec_driver_sql("SELECT n FROM writers").scalar_one() == 42
+
+
+def test_a_migration_that_fails_on_the_way_leaves_the_store_as_it_was(
+    store: Store, everything: Everything, with_next: Callable[[str], None]
+) -> None:
+    migrations.upgrade(store)
+    before = everything()
+    with_next('op.execute("INSERT INTO nowhere VALUES (1)")')
+    with pytest.raises(StoreError):
+        migrations.upgrade(store)
+    assert everything() == before
