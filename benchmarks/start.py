@@ -78,7 +78,10 @@ def _is_live(centre: Centre, began: datetime) -> bool:
 def _value(centre: Centre) -> dict[str, Any] | None:
     """What the centre says of the series now; None while it does not answer."""
     settings = centre.settings
-    key = (settings.data / "simulators.key").read_text(encoding="ascii").strip()
+    file = settings.data / "simulators.key"
+    if not file.exists():
+        return None
+    key = file.read_text(encoding="ascii").strip()
     connection = http.client.HTTPConnection(settings.host, settings.port, timeout=5)
     try:
         connection.request("GET", f"/api/v1/snapshot?centre={CENTRE}", headers={"Authorization": f"Bearer {key}"})

@@ -1,7 +1,7 @@
 """Keeps child programs running: starts them, starts them again when they die, and ends them all.
 
 A child that dies is started again after 1 s, then 2, 4 … 30 s; after a minute of life it counts as healthy
-again. Whatever ends the parent ends the children: an ordered stop (SIGINT, then SIGTERM, then SIGKILL), and
+again. Whatever ends the parent ends the children: an ordered stop (SIGTERM, then SIGKILL), and
 on Linux the kernel kills them when the parent itself is killed: no second writer stays behind on the data.
 
 Refused: threads. The parent is one loop that sleeps until a child ends, a signal comes or a time is reached.
@@ -31,8 +31,8 @@ HEALTHY_AFTER_S: Final = 60.0
 LOG_BYTES: Final = 20 * 1024 * 1024  # a log file beyond this is moved aside, once: at most 40 MB a program
 REFUSES_TO_START: Final = 2  # exit code of a program whose settings or store are wrong; trying again is no cure
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# How long each of the three ways to stop is tried.
-GRACE_S: Final = ((signal.SIGINT, 10.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
+# How long each way to stop is tried. Not SIGINT: it is a traceback of Python's own while a program still loads.
+GRACE_S: Final = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0))
 
 _PR_SET_PDEATHSIG: Final = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -147,7 +147,7 @@ class Children:
         self.wait_until(lambda: False, check_every_s=60.0)
 
     def stop(self) -> None:
-        """End all children: SIGINT, then SIGTERM, then SIGKILL. A second Ctrl-C goes straight to SIGKILL."""
+        """End all children: SIGTERM, then SIGKILL. A second Ctrl-C goes straight to SIGKILL."""
         processes = [*(child.process for child in self._children), self._foreground]
         self._children.clear()
         self._foreground = None
