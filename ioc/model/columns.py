@@ -44,20 +44,35 @@ def starts(at: Integers, level: Level, day_offset: int) -> Integers:
     return at // level.width * level.width
 
 
-def _order(keys: Integers) -> NDArray[np.intp]:
-    """Order by all rows of `keys`, the first weighing most: by one packed key where the ranges allow it."""
+def _packed(keys: Integers) -> Integers | None:
+    """One number for each column of `keys`, in the same order, the first row weighing most; None where none fits."""
     low = keys.min(axis=1)
     spans = [int(span) + 1 for span in keys.max(axis=1) - low]
     size = 1
     for span in spans:
         size *= span
     if size >= _LARGEST_KEY:
-        return np.lexsort(keys[::-1])
+        return None
     packed = np.zeros(keys.shape[1], np.int64)
     for row, span, lowest in zip(keys, spans, low, strict=True):
         packed *= span
         packed += row - lowest
-    return np.argsort(packed, kind="stable")
+    return packed
+
+
+def _grouped(keys: Integers) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """The order of the columns of `keys`, and where in that order a new key begins."""
+    is_first = np.ones(keys.shape[1], bool)
+    packed = _packed(keys)
+    if packed is None:
+        order = np.lexsort(keys[::-1])
+        ordered = keys[:, order]
+        is_first[1:] = np.any(ordered[:, 1:] != ordered[:, :-1], axis=0)
+    else:
+        order = np.argsort(packed, kind="stable")
+        numbers = packed[order]
+        is_first[1:] = numbers[1:] != numbers[:-1]
+    return order, is_first
 
 
 def fold(table: Integers) -> Integers:
@@ -68,10 +83,8 @@ def fold(table: Integers) -> Integers:
     count = table.shape[1]
     if count < 2:
         return table
-    ordered = table[:, _order(table[KEY])]
-    is_first = np.empty(count, bool)
-    is_first[0] = True
-    np.any(ordered[KEY, 1:] != ordered[KEY, :-1], axis=0, out=is_first[1:])
+    order, is_first = _grouped(table[KEY])
+    ordered = np.take(table, order, axis=1)
     first = np.flatnonzero(is_first)
     if len(first) == count:
         return ordered
@@ -103,11 +116,8 @@ def unique_rows(rows: Integers) -> Integers:
     """The distinct rows of an (n, k) array, in order."""
     if len(rows) < 2:
         return rows
-    ordered = rows[_order(np.ascontiguousarray(rows.T))]
-    keep = np.empty(len(ordered), bool)
-    keep[0] = True
-    np.any(ordered[1:] != ordered[:-1], axis=1, out=keep[1:])
-    return ordered[keep]
+    order, is_first = _grouped(np.ascontiguousarray(rows.T))
+    return rows[order[is_first]]
 
 
 @dataclass(frozen=True, slots=True)
