@@ -92,17 +92,15 @@ def decode(
         if beat is None:
             beat = beats[beat_key] = _Beat()
         beat.last_message_at = max(beat.last_message_at, record.time)
-        batch = headers.get(BATCH)
-        if batch is not None:
+        batch, index = headers.get(BATCH), _index(headers)
+        if batch is not None and index is not None:
             key = (source, batch, partition.topic, partition.number)
-            index = _index(headers)
-            if index is not None:
-                if index <= said.indexes.get(key, -1):
-                    beat.duplicate += 1
-                    continue
-                said.indexes[key] = index
+            if index <= said.indexes.get(key, -1):
+                beat.duplicate += 1
+                continue
+            said.indexes[key] = index
         try:
-            _check_headers(headers)
+            _check_headers(headers, index)
             event = _add(said, feed, origin, record, numbered, limits)
         except Unusable as unusable:
             beat.rejected += 1
@@ -111,7 +109,7 @@ def decode(
         beat.accepted += 1
         beat.lag += max(0, record.time - event)
         beat.last_event_at = max(beat.last_event_at, event)
-        said.newest_event = max(said.newest_event, event)
+    said.newest_event = max((beat.last_event_at for beat in beats.values()), default=0)
     said.heartbeats = [
         Heartbeat(
             source,
@@ -136,11 +134,11 @@ def _index(headers: Mapping[str, str]) -> int | None:
     return int(text) if text.isdecimal() and len(text) < _DIGITS else None
 
 
-def _check_headers(headers: Mapping[str, str]) -> None:
+def _check_headers(headers: Mapping[str, str], index: int | None) -> None:
     """Unusable where a producer other than the intake wrote headers that say nothing."""
     if headers.get(ORIGIN, _LIVE) not in _ORIGINS:
         raise Unusable(Reason.UNREADABLE, f"the header origin is {headers[ORIGIN][:40]!r}: send an origin's number")
-    if BATCH in headers and _index(headers) is None:
+    if index is None and BATCH in headers:
         raise Unusable(Reason.UNREADABLE, f"the header index is {headers[INDEX][:40]!r}: send a number from 0")
 
 
