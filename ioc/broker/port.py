@@ -64,7 +64,7 @@ class Broker(Protocol):
         """The partitions of a topic; none if it does not exist."""
 
     def append(self, topic: str, records: Sequence[Record], now: int) -> None:
-        """Append all records or none; they are durable when this returns."""
+        """Append all records or none; they are durable when this returns, and soon after readers see them."""
 
     def read(self, partition: Partition, offset: int, limit: int) -> list[Received]:
         """At most `limit` records from the first whose offset is `offset` or later, in order; none at the end."""
