@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from ioc.broker.embedded import EmbeddedBroker
 from ioc.broker.port import Broker
-from ioc.model.windows import DAY, LEVELS, MINUTE, Keeping
+from ioc.model.windows import DAY, LEVELS, MINUTE, Keeping, Level
 from ioc.store import dead_letters, rolling, streams, writing
 from ioc.store.engine import Store
 
-ROWS_AT_ONCE = 50_000
+OWNERS_AT_ONCE = 100
+"""(series, place, origin) whose windows one transaction drops: others wait for it."""
+
 COUNTS_KEPT = 8 * DAY
 CHANGES_KEPT = 10 * MINUTE
 
@@ -25,15 +27,11 @@ class KeepingRules:
 
 
 def forget(store: Store, broker: Broker, rules: KeepingRules, now: int) -> dict[str, int]:
-    """Drop one portion of everything that has outlived its keeping time; rows dropped by what they were."""
+    """Drop what has outlived its keeping time; rows dropped by what they were. Of the log a portion at a time."""
     dropped: dict[str, int] = {}
     for level in LEVELS[:-1]:
-        with store.writing() as connection:
-            start = rules.windows.first_kept(level, now, rules.day_offset)
-            if start > rolling.load_kept_from(connection)[level.number]:
-                rolling.move_kept_from(connection, level, start)
-        with store.writing() as connection:
-            dropped[f"windows_{level.id}"] = rolling.forget_windows(connection, level, ROWS_AT_ONCE)
+        if _moved(store, level, rules.windows.first_kept(level, now, rules.day_offset)):
+            dropped[f"windows_{level.id}"] = _forget_windows(store, level)
     with store.writing() as connection:
         dropped["changes"] = writing.forget_changes(connection, now - CHANGES_KEPT)
         dropped["batches"] = streams.forget_batches(connection, now - rules.batches)
@@ -43,3 +41,21 @@ def forget(store: Store, broker: Broker, rules: KeepingRules, now: int) -> dict[
     if isinstance(broker, EmbeddedBroker):  # Kafka drops its own log by time
         dropped["log"] = broker.forget_before(now - rules.log)
     return {what: count for what, count in dropped.items() if count}
+
+
+def _moved(store: Store, level: Level, start: int) -> bool:
+    """Whether the level is kept from a later time on now than before."""
+    with store.writing() as connection:
+        return start > rolling.load_kept_from(connection)[level.number] and rolling.move_kept_from(
+            connection, level, start
+        )
+
+
+def _forget_windows(store: Store, level: Level) -> int:
+    with store.reading() as connection:
+        owners = rolling.window_owners(connection, level)
+    dropped = 0
+    for at in range(0, len(owners), OWNERS_AT_ONCE):
+        with store.writing() as connection:
+            dropped += rolling.forget_windows(connection, level, owners[at : at + OWNERS_AT_ONCE])
+    return dropped

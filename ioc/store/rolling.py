@@ -15,6 +15,7 @@ from sqlalchemy import (
     delete,
     insert,
     select,
+    tuple_,
     update,
 )
 
@@ -25,6 +26,7 @@ from ioc.store.schema import kept_from, latest, marks, windows
 from ioc.store.statements import execute_rows, insert_into, integer_rows
 
 _CHUNK: Final = 500
+_OWNER: Final = ("series", "place", "origin")
 
 # Keys to look for, joined instead of sent one by one. It lives as long as the connection.
 _wanted: Final = Table(
@@ -110,20 +112,27 @@ def move_kept_from(connection: Connection, level: Level, start: int) -> bool:
     return True
 
 
-def forget_windows(connection: Connection, level: Level, limit: int) -> int:
-    """Drop at most about `limit` windows that their level no longer keeps; how many were dropped."""
+def window_owners(connection: Connection, level: Level) -> list[tuple[int, int, int]]:
+    """The (series, place, origin) that have windows of a level: one step of the primary key for each."""
+    table = windows[level.number]
+    key = tuple_(*(table.c[name] for name in _OWNER))
+    following = select(*(table.c[name] for name in _OWNER)).order_by(*(table.c[name] for name in _OWNER)).limit(1)
+    found: list[tuple[int, int, int]] = []
+    last = (-1, -1, -1)
+    while row := connection.execute(following.where(key > last)).first():
+        last = (row[0], row[1], row[2])
+        found.append(last)
+    return found
+
+
+def forget_windows(connection: Connection, level: Level, owners: Sequence[tuple[int, int, int]]) -> int:
+    """Drop the windows of these (series, place, origin) that their level no longer keeps; how many were dropped."""
     before = load_kept_from(connection)[level.number]
     table = windows[level.number]
-    key = [table.c[name] for name in ("series", "place", "origin")]
     dropped = 0
-    for row in connection.execute(select(*key).distinct()).all():
-        dropped += connection.execute(
-            delete(table).where(
-                *(column == value for column, value in zip(key, row, strict=True)), table.c.start < before
-            )
-        ).rowcount
-        if dropped >= limit:
-            break
+    for owner in owners:
+        own = (table.c[name] == value for name, value in zip(_OWNER, owner, strict=True))
+        dropped += connection.execute(delete(table).where(*own, table.c.start < before)).rowcount
     return dropped
 
 

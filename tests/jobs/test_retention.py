@@ -131,17 +131,19 @@ def test_the_day_is_kept_for_ever(centre: SmallCentre) -> None:
     assert _level(centre, "1d", series="traffic.congested") == [1]
 
 
-def test_a_portion_at_a_time(centre: SmallCentre, monkeypatch: pytest.MonkeyPatch) -> None:
-    history = [flow(asset, MIDNIGHT + step * 10_000, vehicles=1) for asset in ("a1", "a2") for step in range(50)]
+@pytest.mark.parametrize("at_once", [1, 7, 1_000])
+def test_all_that_is_too_old_goes_in_portions_of_any_size(
+    centre: SmallCentre, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    history = [flow(asset, MIDNIGHT + step * 10_000, vehicles=1) for asset in ("a1", "a5") for step in range(50)]
     centre.ingest().apply(Offsets().batch(*history), ARRIVAL)
+    centre.ingest().apply(Offsets().batch(flow("a4", DAYS_LATER, vehicles=5, time=DAYS_LATER)), DAYS_LATER)
     roll_up(centre.store, centre.rules)
-    monkeypatch.setattr(forgetting, "ROWS_AT_ONCE", 100)
-    dropped = []
-    while portion := forget(centre.store, centre.broker, RULES, DAYS_LATER).get("windows_10s"):
-        dropped.append(portion)
-    assert len(dropped) > 1
-    assert max(dropped) < 100 + 50
-    assert count(centre.store, "windows_10s") == 0
+    before = count(centre.store, "windows_10s")
+    monkeypatch.setattr(forgetting, "OWNERS_AT_ONCE", at_once)
+    dropped = forget(centre.store, centre.broker, RULES, DAYS_LATER)["windows_10s"]
+    assert dropped == before - count(centre.store, "windows_10s") > 100
+    assert _level(centre, "10s") == [5]
 
 
 def test_everything_else_goes_by_its_age(centre: SmallCentre) -> None:
