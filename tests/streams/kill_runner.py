@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -20,15 +21,18 @@ from typing import Any
 
 import numpy as np
 
+from ioc.feeds import FEEDS
 from ioc.jobs.rollups import roll_up
 from ioc.model.columns import START, Integers
+from ioc.processes.ingest import run as run_program
+from ioc.settings import Settings
 from ioc.store import cases, dead_letters, figures, streams, writing
 from ioc.store.engine import Connection, Store
 from ioc.streams import ingest as ingesting
 from ioc.streams.fold import windows_of_readings
 from ioc.streams.ingest import Batch, Ingest, Overtaken
 from tests.streams.history import ARRIVAL
-from tests.streams.small_centre import SETTINGS, SmallCentre, open_centre
+from tests.streams.small_centre import CAP, SETTINGS, SmallCentre, open_centre
 
 STEPS: dict[str, Any] = {
     "advance_position": streams,
@@ -232,6 +236,30 @@ def _ingest_as_two(centre: SmallCentre, batch: int) -> None:
         other.start(ARRIVAL)
 
 
+def _ingest_as_the_program(centre: SmallCentre, batch: int) -> None:
+    """The loop of `python -m ioc ingest`, stopped once the log of its feeds is done."""
+    stop = threading.Event()
+    partitions = [partition for feed in FEEDS.values() for partition in centre.broker.partitions(feed.topic)]
+    end = sum(centre.broker.extent(partition).end for partition in partitions)
+
+    def _watch() -> None:
+        while not stop.is_set():
+            with centre.store.reading() as connection:
+                done = connection.exec_driver_sql("SELECT sum(next_offset) FROM positions").scalar()
+            if done == end:
+                stop.set()
+            stop.wait(0.02)
+
+    watcher = threading.Thread(target=_watch, daemon=True)
+    watcher.start()
+    # Far smaller batches than the setting allows, so that there are many transactions to die in.
+    settings = Settings(data=centre.folder, ingest_linger=0.01).model_copy(
+        update={"ingest_batch": batch, "dead_letter_cap": CAP}
+    )
+    run_program(settings, centre.store, centre.broker, stop)
+    watcher.join()
+
+
 def _work(plan: Plan, kill: tuple[str, str, int] | None) -> None:
     if plan.bug is not None:
         plant(plan.bug)
@@ -243,6 +271,8 @@ def _work(plan: Plan, kill: tuple[str, str, int] | None) -> None:
             _ingest(centre, plan.batch)
         case "ingest as two":
             _ingest_as_two(centre, plan.batch)
+        case "program":
+            _ingest_as_the_program(centre, plan.batch)
         case "roll up":
             roll_up(centre.store, centre.rules)
     centre.close()

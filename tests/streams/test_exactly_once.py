@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from ioc.broker.embedded import EmbeddedBroker
+from ioc.feeds import FEEDS
 from ioc.jobs.rollups import roll_up
-from tests.streams.history import ARRIVAL, Sent
+from tests.streams.history import ARRIVAL, Bad, Sent
 from tests.streams.kill_runner import STEPS, Plan
 from tests.streams.long_history import long_history
 from tests.streams.oracle import expected
@@ -60,7 +61,7 @@ def _run(plan: Plan) -> int:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return int(done.stdout)
+    return int(done.stdout.split()[-1])  # the programs log before it
 
 
 def _check(folder: Path, history: Sequence[Sent]) -> None:
@@ -136,6 +137,15 @@ def test_a_position_that_is_not_compared_is_seen(template: Path, tmp_path: Path)
 def test_killed_at_every_call_of_every_step(template: Path, tmp_path: Path, seed: int) -> None:
     kills = _kills([1, 2, 3, 4])
     assert _prove(template, tmp_path / "c", long_history(100 + seed, 1_600), Plan("", kills)) == len(kills)
+
+
+@pytest.mark.slow
+def test_the_program_itself_goes_on_where_it_was_killed(template: Path, tmp_path: Path) -> None:
+    """`ioc.processes.ingest`, with its own loop, settings and feeds."""
+    history = [one for one in long_history(5, 900) if one.feed in FEEDS and one.meaning != Bad("too_large")]
+    steps = ("advance_position", "add_windows", "store_cases", "append_change", "commit")
+    kills = tuple((when, step, n) for n in (1, 2) for step in steps for when in ("before", "after"))
+    assert _prove(template, tmp_path / "c", history, Plan("", kills, work="program")) == len(kills)
 
 
 @pytest.mark.slow
