@@ -10,8 +10,8 @@ from typing import Any, Final
 from dash.development.base_component import Component
 
 from ioc.panels.document import Segment, SourceRow, UnitRow
-from ioc.panels.faces import Reader, segment_kind, source_face, unit_face
-from ioc.panels.formats import DASH, number, quantity
+from ioc.panels.faces import RATE_DECIMALS, Reader, segment_kind, source_face, unit_face
+from ioc.panels.formats import DASH, number, quantity, rounded
 from ioc.panels.pieces import heading, piece, sign
 from ioc.panels.words import origin_word
 
@@ -25,7 +25,7 @@ def shade_of(value: float | None, target: float | None) -> int:
     """Shade 1 (well above the target) to 5 (far below), 0 without a value; a step falls on the target itself."""
     if value is None or target is None:
         return 0
-    distance = value - target
+    distance = rounded(value, RATE_DECIMALS) - target
     return next((shade for shade, least in ((1, 3.0), (2, 1.5), (3, 0.0), (4, -3.0)) if distance >= least), 5)
 
 

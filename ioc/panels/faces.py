@@ -7,7 +7,7 @@ values every second by the same rules (assets/faces.js); a test compares the two
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from ioc.panels.document import Card, Freshness, Segment, SourceRow, UnitRow
 from ioc.panels.formats import DASH, clock, duration, moment, number, quantity, rounded
@@ -16,6 +16,10 @@ from ioc.panels.words import Language, Words, is_word, unit_word
 Verdict = Literal["met", "missed", ""]
 Shown = Freshness | Literal["none"]
 """How fresh, as a page shows it. `none`: nothing was ever observed, which is no loss of signal and has no sign."""
+
+
+RATE_DECIMALS: Final = 1
+"""Of a unit's rate: one decimal tells units apart, two would pretend to know more than a week of dossiers says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +96,15 @@ def state_of(card: Card, now: datetime) -> Freshness:
     return "late" if age > card["late_after"] else "on_time"
 
 
-def verdict_of(value: float | None, target: float | None, better: str, state: Freshness) -> Verdict:
-    """Met or missed; nothing for what has no target, no value, or is stale or silent."""
+def verdict_of(value: float | None, decimals: int, target: float | None, better: str, state: Freshness) -> Verdict:
+    """Met or missed, as the value is shown; nothing for what has no target, no value, or is stale or silent.
+
+    As shown: 94.96 reads 95,0 %, and a reader who sees the target reached must not be told that it is missed.
+    """
     if value is None or target is None or state in ("stale", "silent"):
         return ""
-    return "met" if (value >= target if better == "higher" else value <= target) else "missed"
+    shown = rounded(value, decimals)
+    return "met" if (shown >= target if better == "higher" else shown <= target) else "missed"
 
 
 def freshness(state: Freshness, as_of: str | None, reader: Reader) -> Said:
@@ -166,7 +174,7 @@ def card_face(card: Card, reader: Reader) -> CardFace:
     state = state_of(card, reader.now)
     silent = state == "silent" or card["value"] is None
     value = card["value"]
-    verdict = verdict_of(value, card["target"], card["better"], state)
+    verdict = verdict_of(value, card["decimals"], card["target"], card["better"], state)
     judged = ""
     if verdict == "met":
         judged = words.met
@@ -202,7 +210,7 @@ def unit_face(row: UnitRow, reader: Reader) -> UnitFace:
     words, language = reader.words, reader.language
     state: Shown = row["state"] if row["as_of"] else "none"
     silent = state == "silent" or row["value"] is None
-    verdict = verdict_of(row["value"], row["target"], "higher", row["state"])
+    verdict = verdict_of(row["value"], RATE_DECIMALS, row["target"], "higher", row["state"])
 
     def count(value: float | None) -> str:
         return DASH if value is None else number(value, 0, language)
@@ -210,7 +218,7 @@ def unit_face(row: UnitRow, reader: Reader) -> UnitFace:
     gap = ""
     if not silent and row["value"] is not None and row["target"] is not None:
         # The distance as it reads from the two shown numbers, so that nobody finds a sum that is off by 0,1.
-        distance = rounded(row["value"], 1) - row["target"]
+        distance = rounded(row["value"], RATE_DECIMALS) - row["target"]
         gap = ("+" if rounded(distance, 1) > 0 else "") + number(distance, 1, language)
     note = {"silent": words.state_silent, "none": words.no_data_yet}.get(state, "")
     if not note and row["value"] is None:
@@ -219,7 +227,7 @@ def unit_face(row: UnitRow, reader: Reader) -> UnitFace:
         note = words.unit_overdue_of.format(overdue=count(row["overdue"]))
     return UnitFace(
         state=state,
-        value=DASH if silent or row["value"] is None else quantity(row["value"], 1, "%", words, language),
+        value=DASH if silent or row["value"] is None else quantity(row["value"], RATE_DECIMALS, "%", words, language),
         gap=gap,
         verdict=verdict,
         note=note,

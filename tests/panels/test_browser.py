@@ -309,8 +309,10 @@ def test_nothing_scrolls_and_no_text_is_cut(opened: Open, path: str, width: int,
 
 OVERLAPS = """() => {
   const boxes = [...document.querySelectorAll('.card')].flatMap((card) => {
-    const parts = [...card.children].filter((one) => one.checkVisibility() && one.textContent.trim());
+    const shown = [...card.children].filter((one) => one.checkVisibility());
+    const parts = shown.filter((one) => one.textContent.trim() || one.querySelector("svg"));
     return parts.map((one) => {
+      if (one.matches(".spark")) return [card.dataset.card, one.className, one.getBoundingClientRect()];
       const range = document.createRange();
       range.selectNodeContents(one);
       const { left, right } = range.getBoundingClientRect();

@@ -78,6 +78,13 @@ def test_where_low_is_good_the_target_is_a_most(value: float, verdict: str, judg
     assert (face.verdict, face.judged, face.target) == (verdict, judged, "mục tiêu tối đa 6")
 
 
+def test_a_value_is_judged_as_it_is_shown() -> None:
+    face = card_face(card("dossiers.on_time_rate", value=94.96), VIETNAMESE)
+    assert (face.value, face.verdict) == ("95,0", "met")
+    row = unit_face(_unit(value=94.96, gap=0.04), VIETNAMESE)
+    assert (row.value, row.gap, row.verdict) == ("95,0\u00a0%", "0,0", "met")
+
+
 def test_without_a_target_there_is_no_verdict() -> None:
     face = card_face(card("dossiers.open_now", value=5894), ENGLISH)
     assert (face.value, face.verdict, face.target) == ("5,894", "", "")

@@ -32,7 +32,7 @@
   /** The same distance as on the map: 1 well above the target, 5 far below, 0 without a value. */
   function shadeOf(value, target) {
     if (value === null || target === null) return 0;
-    const step = [3, 1.5, 0, -3].findIndex((least) => value - target >= least);
+    const step = [3, 1.5, 0, -3].findIndex((least) => ioc.rounded(value, 1) - target >= least);
     return step < 0 ? 5 : step + 1;
   }
 

@@ -3,6 +3,8 @@
   "use strict";
   const ioc = (window.iocPanels = window.iocPanels || {});
 
+  const RATE_DECIMALS = 1;
+
   /** Seconds since `asOf`, null where nothing was ever observed. */
   const ageOf = (asOf, now) => (asOf === null ? null : Math.max(0, (now - Date.parse(asOf)) / 1000));
 
@@ -14,9 +16,11 @@
     return age > limits.late_after ? "late" : "on_time";
   }
 
-  function verdictOf(value, target, better, state) {
+  /** Judged as it is shown: 94.96 reads 95,0 %, and that reaches 95. */
+  function verdictOf(value, decimals, target, better, state) {
     if (value === null || target === null || state === "stale" || state === "silent") return "";
-    return (better === "higher" ? value >= target : value <= target) ? "met" : "missed";
+    const shown = ioc.rounded(value, decimals);
+    return (better === "higher" ? shown >= target : shown <= target) ? "met" : "missed";
   }
 
   function freshness(state, asOf, now) {
@@ -65,7 +69,7 @@
     const words = ioc.words;
     const state = stateOf(card.as_of, card, now);
     const silent = state === "silent" || card.value === null;
-    const verdict = verdictOf(card.value, card.target, card.better, state);
+    const verdict = verdictOf(card.value, card.decimals, card.target, card.better, state);
     const counted = !silent && card.numerator !== null && card.denominator !== null;
     const [text, moved] = movement(card, state);
     return {
@@ -96,8 +100,8 @@
     const silent = state === "silent" || row.value === null;
     let gap = "";
     if (!silent && row.target !== null) {
-      const away = ioc.tenths(row.value) - row.target;
-      gap = (ioc.tenths(away) > 0 ? "+" : "") + ioc.number(away, 1);
+      const away = ioc.rounded(row.value, RATE_DECIMALS) - row.target;
+      gap = (ioc.rounded(away, RATE_DECIMALS) > 0 ? "+" : "") + ioc.number(away, RATE_DECIMALS);
     }
     let note = { silent: words.state_silent, none: words.no_data_yet }[state] || "";
     if (!note && row.value === null) note = words.units_due_none;
@@ -105,9 +109,9 @@
     return {
       state,
       silent,
-      value: silent ? ioc.DASH : ioc.quantity(row.value, 1, "%"),
+      value: silent ? ioc.DASH : ioc.quantity(row.value, RATE_DECIMALS, "%"),
       gap,
-      verdict: verdictOf(row.value, row.target, "higher", aged),
+      verdict: verdictOf(row.value, RATE_DECIMALS, row.target, "higher", aged),
       note,
       open: count(row.open),
       overdue: count(row.overdue),

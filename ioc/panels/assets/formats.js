@@ -27,9 +27,11 @@
 
   const number = (value, decimals) => formatter(decimals).format(value).replace("-", "\u2212");
 
-  const tenthsFormat = new Intl.NumberFormat("en-US", { useGrouping: false, maximumFractionDigits: 1 });
-  /** The number as it is shown with one decimal. */
-  const tenths = (value) => Number(tenthsFormat.format(value));
+  const plain = [0, 1, 2, 3].map(
+    (decimals) => new Intl.NumberFormat("en-US", { useGrouping: false, maximumFractionDigits: decimals }),
+  );
+  /** The number as it is shown. */
+  const rounded = (value, decimals) => Number(plain[decimals].format(value));
 
   function quantity(value, decimals, unit) {
     const text = number(value, decimals);
@@ -84,6 +86,6 @@
   }
 
   Object.assign(ioc, {
-    DASH, NO_BREAK, ZONE_SHIFT_MS, fill, number, tenths, quantity, unitWord, duration, local, clock, longDate,
+    DASH, NO_BREAK, ZONE_SHIFT_MS, fill, number, rounded, quantity, unitWord, duration, local, clock, longDate,
   });
 })();

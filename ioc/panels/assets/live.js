@@ -8,6 +8,7 @@
   const ioc = (window.iocPanels = window.iocPanels || {});
   const QUIET_MS = 15000; // three of the server's ticks: then the stream is dead, whatever the socket says
   const LONGEST_WAIT_MS = 10000;
+  const PACE_MS = 1000; // a graph is drawn once a second at most; numbers are written at once
   const HIDDEN_MS = 60000; // a tab that nobody sees gives its connection back
   const live = (window.iocLive = { seq: null, connectedAt: null, snapshots: 0 });
 
@@ -22,7 +23,8 @@
   let hiddenTimer = null;
   let over = false;
   let mapBusy = false;
-  let mapResized = false; // asked for since the map was last drawn
+  let mapResized = false; // asked for since it was last drawn
+  let trendResized = false;
   const waiting = new Map(); // graph work, by name, one piece per frame
   let frameAsked = false;
 
@@ -85,21 +87,30 @@
   }
 
   function queueTrend(resized) {
+    trendResized = trendResized || resized;
     const graph = plotted("trend");
-    if (graph) queue("trend", () => ioc.drawTrend(graph, doc, serverNow(), resized));
-    else retryGraph("trend", () => queueTrend(resized));
+    if (!graph || pause("trend")) {
+      retryGraph("trend", () => queueTrend(false), pause("trend") || undefined);
+      return;
+    }
+    queue("trend", () => {
+      drawnAt.set("trend", performance.now());
+      ioc.drawTrend(graph, doc, serverNow(), trendResized);
+      trendResized = false;
+    });
   }
 
   function queueMap(resized) {
     if (!document.querySelector('[data-graph="map"]') || !ioc.canDrawMap()) return;
     mapResized = mapResized || resized;
     const graph = plotted("map");
-    if (!graph || mapBusy) {
-      retryGraph("map", () => queueMap(false));
+    if (!graph || mapBusy || pause("map")) {
+      retryGraph("map", () => queueMap(false), pause("map") || undefined);
       return;
     }
     queue("map", async () => {
       mapBusy = true;
+      drawnAt.set("map", performance.now());
       const anew = mapResized;
       mapResized = false;
       try {
@@ -115,6 +126,11 @@
   }
 
   const retries = new Map();
+  const drawnAt = new Map();
+
+  /** Milliseconds until the graph may be drawn again. */
+  const pause = (name) => Math.max(0, (drawnAt.get(name) ?? -PACE_MS) + PACE_MS - performance.now());
+
   function retryGraph(name, again, after = 50) {
     clearTimeout(retries.get(name));
     if (document.contains(root)) retries.set(name, setTimeout(again, after));

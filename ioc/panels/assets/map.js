@@ -11,6 +11,7 @@
   let view = null;
   let kindsDrawn = "";
   let shadesDrawn = "";
+  let namesDrawn = "";
 
   const mercator = (lon, lat) => {
     const sine = Math.sin((lat * Math.PI) / 180);
@@ -126,6 +127,10 @@
 
   /** Names of what matters first: units behind the target, then the largest; none that would touch another. */
   function drawNames(box, doc, limits, now) {
+    const faces = doc.units.map((row) => [row.unit, row.name, ioc.unitFace(row, limits, now)]);
+    const key = JSON.stringify([view, faces.map(([unit, name, face]) => [unit, name, face.verdict, face.state])]);
+    if (key === namesDrawn) return;
+    namesDrawn = key;
     const holder = box.querySelector('[data-field="names"]');
     const size = ioc.isWall() ? 3.2 * ioc.unitPixels() : 12;
     const canvas = document.createElement("canvas").getContext("2d");
@@ -205,7 +210,7 @@
       drawLegend(box.parentElement, doc, rules.slowBelow, ioc.unitWord(doc.trend.unit));
       view = fit(doc, size);
       if (!view) return;
-      kindsDrawn = shadesDrawn = "";
+      kindsDrawn = shadesDrawn = namesDrawn = "";
       await window.Plotly.relayout(graph, {
         "map.center": { lon: longitude(view.x), lat: latitude(view.y) },
         "map.zoom": Math.log2(view.scale / TILE),

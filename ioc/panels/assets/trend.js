@@ -210,7 +210,7 @@
         yanchor: "bottom", font: { size: note, color: token("silent") },
       });
     });
-    if (card && card.target !== null) {
+    if (card && card.target !== null && known.length) {
       shapes.push({
         type: "line", layer: "below", x0: localTime(left), x1: localTime(right), y0: card.target, y1: card.target,
         line: { color: token("axis"), width: 0.3 * u, dash: "dash" },

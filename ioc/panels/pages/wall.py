@@ -11,7 +11,7 @@ from ioc.panels.graphs import map_panel, trend_panel
 from ioc.panels.pages.parts import Parts
 from ioc.panels.pieces import piece
 
-UNIT_SLOTS: Final = 11
+UNIT_SLOTS: Final = 13  # a wall of 16:9 shows the first eleven
 SOURCE_SLOTS: Final = 5
 
 
