@@ -47,13 +47,13 @@ def serve(make_centre: Callable[..., Centre]) -> Iterator[Callable[..., tuple[Ce
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         running.append((server, thread, listening))
-        assert started.wait(10)
+        assert started.wait(60)
         return centre, url
 
     yield start
     for server, thread, listening in running:
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
         listening.close()
         assert not thread.is_alive()
 

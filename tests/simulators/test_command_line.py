@@ -13,6 +13,7 @@ from simulators.position import read_position
 from tests.simulators.peer import KEY, Peer
 
 PROJECT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow  # each starts the program
 
 
 @pytest.fixture
