@@ -1,5 +1,6 @@
 """The same history in any order, cut into any batches, rolled up at any time, comes to what plain loops come to."""
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -64,14 +65,19 @@ def _assert_rebuilt(centre: SmallCentre, level: str) -> None:
 
 
 @given(history=histories(), data=st.data())
-@settings(max_examples=25, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
 def test_any_order_and_any_cut_come_to_the_same(template: Path, history: list[Sent], data: st.DataObject) -> None:
     _check(template, history, data)
 
 
 @pytest.mark.slow
 @given(history=histories(most=120), data=st.data())
-@settings(max_examples=300, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=3_000 if os.environ.get("IOC_PROVE") else 120,
+    deadline=None,
+    phases=PHASES,
+    suppress_health_check=list(HealthCheck),
+)
 def test_long_histories_too(template: Path, history: list[Sent], data: st.DataObject) -> None:
     _check(template, history, data)
 

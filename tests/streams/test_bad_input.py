@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from operator import itemgetter
 
 import pytest
 
@@ -23,20 +24,28 @@ def _letters(centre: SmallCentre) -> list[tuple[str, str, str, int | None]]:
         return [tuple(row) for row in rows]
 
 
-@pytest.mark.parametrize(("feed", "message", "kind"), [one[1:] for one in BAD], ids=[f"{n}-{f}" for n, f, _, _ in BAD])
-def test_the_good_ones_around_a_bad_one_are_stored(centre: SmallCentre, feed: str, message: bytes, kind: str) -> None:
-    records = [Record(b"k", one, {SOURCE: "s"}) for one in (GOOD[feed], message, GOOD[feed])]
+@pytest.mark.parametrize("feed", GOOD)
+@pytest.mark.parametrize("batch", [1, 3, 1_000])
+def test_each_bad_one_costs_one_letter_and_the_good_ones_around_it_are_stored(
+    centre: SmallCentre, feed: str, batch: int
+) -> None:
+    wrong = [(message, kind) for _, of, message, kind in BAD if of == feed and len(message) < 1_000_000]
+    records = [Record(b"k", one, {SOURCE: "s"}) for message, _ in wrong for one in (GOOD[feed], message)]
+    records.append(Record(b"k", GOOD[feed], {SOURCE: "s"}))
     centre.broker.append(TOPICS[feed], records, NOW)
-    ingest = centre.ingest(ALL)
-    assert ingest.step(NOW) == 3
-    assert ingest.step(NOW) == 0
-    assert [(of, why, at) for of, why, _, at in _letters(centre)] == [(feed, kind, 1)]
-    found = stored(centre.store)
-    stood = {"traffic": found.windows["10s"], "dossiers": found.cases, "statements": found.figures}[feed]
-    assert stood
+    ingest = centre.ingest(replace(ALL, batch=batch))
+    while ingest.step(NOW):
+        pass
+    found = sorted(((of, why, at) for of, why, _, at in _letters(centre)), key=itemgetter(2))
+    assert found == [(feed, kind, 2 * number + 1) for number, (_, kind) in enumerate(wrong)]
+    held = stored(centre.store)
+    assert {"traffic": held.windows["10s"], "dossiers": held.cases, "statements": held.figures}[feed]
     with centre.store.reading() as connection:
         counted = connection.exec_driver_sql("SELECT accepted, rejected, duplicate FROM source_counts").fetchall()
-    assert [tuple(row) for row in counted] == [(2, 1, 0)]
+    assert [tuple(row) for row in counted] == [(len(wrong) + 1, len(wrong), 0)]
+    if feed == "traffic":
+        total = sum(row[2] for key, row in held.windows["10s"].items() if key[:2] == ("traffic.intensity", "a1"))
+        assert total == 42 * (len(wrong) + 1)
 
 
 def test_one_bad_among_a_thousand_good(centre: SmallCentre) -> None:

@@ -27,7 +27,6 @@ from tests.streams.stored import assert_same, stored
 PROVE = bool(os.environ.get("IOC_PROVE"))
 PROJECT = Path(__file__).resolve().parents[2]
 INGEST_STEPS = [step for step in STEPS if step not in ("replace_windows", "remove_windows", "delete_marks")]
-AROUND = [(when, step) for step in (*INGEST_STEPS, "commit") for when in ("before", "after")]
 BUGS = (
     "position before the effect",
     "position after the effect",
@@ -85,14 +84,14 @@ def _prove(template: Path, folder: Path, history: Sequence[Sent], plan: Plan) ->
     return killed
 
 
-def _kills(nth: Sequence[int]) -> tuple[tuple[str, str, int], ...]:
-    return tuple((when, step, n) for n in nth for when, step in AROUND)
+def _kills(nth: Sequence[int], steps: Sequence[str] = (*INGEST_STEPS, "commit")) -> tuple[tuple[str, str, int], ...]:
+    return tuple((when, step, n) for n in nth for step in steps for when in ("before", "after"))
 
 
 def test_killed_around_every_step_nothing_is_lost_and_nothing_twice(template: Path, tmp_path: Path) -> None:
-    kills = _kills([1])
-    killed = _prove(template, tmp_path / "c", long_history(1, 350), Plan("", kills))
-    assert killed == len(kills) == 24
+    kills = _kills([1], ["advance_position", "store_cases", "add_windows", "append_marks", "append_change", "commit"])
+    killed = _prove(template, tmp_path / "c", long_history(1, 200), Plan("", kills))
+    assert killed == len(kills) == 12
 
 
 @pytest.mark.slow
@@ -100,23 +99,20 @@ def test_killed_while_the_roll_up_runs(template: Path, tmp_path: Path) -> None:
     history = long_history(2, 150)
     _prepare(template, tmp_path / "c", history)
     assert _run(Plan(str(tmp_path / "c"))) == 0
-    kills = [
-        (when, step, n)
-        for n in (1, 2, 3)
-        for step in ("replace_windows", "remove_windows", "append_marks", "delete_marks", "commit")
-        for when in ("before", "after")
-    ]
-    assert _run(Plan(str(tmp_path / "c"), tuple(kills), work="roll up")) >= 10
+    kills = _kills([1, 2, 3], ["replace_windows", "remove_windows", "append_marks", "delete_marks", "commit"])
+    assert _run(Plan(str(tmp_path / "c"), kills, work="roll up")) >= 10
     _check(tmp_path / "c", history)
 
 
+@pytest.mark.slow
 def test_two_programs_at_one_log_apply_each_record_once(template: Path, tmp_path: Path) -> None:
     _prove(template, tmp_path / "c", long_history(3, 200), Plan("", work="ingest as two"))
 
 
-@pytest.mark.parametrize("bug", [BUGS[0], *(pytest.param(bug, marks=pytest.mark.slow) for bug in BUGS[1:])])
+@pytest.mark.slow
+@pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_seen(template: Path, tmp_path: Path, bug: str) -> None:
-    kills = tuple((when, step, 2) for when, step in AROUND if step in ("add_windows", "append_change", "commit"))
+    kills = _kills([2], ["add_windows", "append_change", "commit"])
     with pytest.raises(AssertionError, match=r"rows differ|accepted"):
         _prove(template, tmp_path / "c", long_history(4, 200), Plan("", kills, bug=bug))
 
@@ -143,8 +139,7 @@ def test_killed_at_every_call_of_every_step(template: Path, tmp_path: Path, seed
 def test_the_program_itself_goes_on_where_it_was_killed(template: Path, tmp_path: Path) -> None:
     """`ioc.processes.ingest`, with its own loop, settings and feeds."""
     history = [one for one in long_history(5, 900) if one.feed in FEEDS and one.meaning != Bad("too_large")]
-    steps = ("advance_position", "add_windows", "store_cases", "append_change", "commit")
-    kills = tuple((when, step, n) for n in (1, 2) for step in steps for when in ("before", "after"))
+    kills = _kills([1, 2], ["advance_position", "add_windows", "store_cases", "append_change", "commit"])
     assert _prove(template, tmp_path / "c", history, Plan("", kills, work="program")) == len(kills)
 
 
