@@ -20,7 +20,7 @@ from typing import Final, TextIO
 
 from kafka import KafkaProducer, errors
 
-from ioc.broker.kafka_connection import HEADROOM_BYTES, KafkaOptions, as_broker_error, broker_error
+from ioc.broker.kafka_connection import HEADROOM_BYTES, KafkaOptions, as_broker_error, broker_error, connected
 from ioc.broker.port import Record
 from ioc.errors import BrokerError
 
@@ -180,7 +180,8 @@ class Appender:
             if self._slot is None:
                 self._slot = _Slot(self._folder)
             with as_broker_error(self._options, "connecting to append"):
-                producer = _Producer(
+                producer = connected(
+                    _Producer,
                     **self._options.client("producer"),
                     transactional_id=self._slot.transactional_id,
                     transaction_timeout_ms=int(TRANSACTION_S * 1000),

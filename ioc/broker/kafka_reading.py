@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from kafka import KafkaConsumer, TopicPartition, errors
 
-from ioc.broker.kafka_connection import REQUEST_MS, KafkaOptions, as_broker_error
+from ioc.broker.kafka_connection import REQUEST_MS, KafkaOptions, as_broker_error, connected
 from ioc.broker.kafka_topics import Topics
 from ioc.broker.port import Extent, Partition, Received
 from ioc.errors import BrokerError
@@ -84,7 +84,11 @@ class Reader:
                 self._poll(0, limit - len(lane.waiting))
             if not lane.waiting and partition in self._lanes:
                 self._wait_for(partition, lane, limit)
-            return lane.take(limit)
+            records = lane.take(limit)
+            known = self._extents.get(partition)
+            if records and known is not None and known.end < lane.following:
+                self._extents[partition] = Extent(known.first, lane.following)  # until the next look
+            return records
 
     def extent(self, partition: Partition) -> Extent:
         with self._lock:
@@ -138,12 +142,7 @@ class Reader:
         if time.monotonic() - self._extents_at > EXTENTS_AGE_S or partition not in self._extents:
             self._extents_at = time.monotonic()
             self._extents = self._topics.extents({*self._lanes, partition})
-        extent = self._extents[partition]
-        lane = self._lanes.get(partition)
-        if lane is not None and extent.end < lane.following:
-            # Known a moment longer than what was read since.
-            return Extent(extent.first, lane.following)
-        return extent
+        return self._extents[partition]
 
     # --- records
 
@@ -189,7 +188,8 @@ class Reader:
 
     def _open(self) -> Any:
         if self._consumer is None:
-            self._consumer = KafkaConsumer(
+            self._consumer = connected(
+                KafkaConsumer,
                 **self._options.client("consumer"),
                 group_id=None,
                 enable_auto_commit=False,

@@ -12,7 +12,7 @@ from typing import Any, Final
 from kafka import IsolationLevel, KafkaAdminClient, OffsetSpec, TopicPartition, errors
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from ioc.broker.kafka_connection import KafkaOptions, as_broker_error
+from ioc.broker.kafka_connection import KafkaOptions, as_broker_error, connected
 from ioc.broker.port import Extent, Partition
 
 COUNT_AGE_S: Final = 10.0
@@ -77,7 +77,7 @@ class Topics:
         """The client, made anew after any failure."""
         with self._lock, as_broker_error(self._options, what):
             if self._client is None:
-                self._client = KafkaAdminClient(**self._options.client("admin"))
+                self._client = connected(KafkaAdminClient, **self._options.client("admin"))
             try:
                 yield self._client
             except (errors.KafkaError, RuntimeError):

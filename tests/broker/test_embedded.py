@@ -156,3 +156,19 @@ def test_it_opens_itself_again_after_closing(log: EmbeddedBroker) -> None:
     log.append("t", [_record("k", "1")], 0)
     log.close()
     assert len(_all(log)) == 1
+
+
+def test_the_embedded_log_never_loads_kafka(tmp_path: Path) -> None:
+    code = (
+        "import sys; from ioc.broker.open import open_broker; from ioc.settings import Settings;"
+        "open_broker(Settings.load()).close(); print('kafka' in sys.modules)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=PROJECT,
+        env={"IOC_DATA": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout == "False\n"
