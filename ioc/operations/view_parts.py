@@ -257,10 +257,17 @@ def trend(frame: Frame, *, since: int | None = None) -> Trend:
     table = read_buckets(
         frame.connection, TREND_STEP, (number,), (centre,), (int(origin),), first, clock.now + TREND_STEP.width, clock
     )
+    # A bucket that has just begun holds the few assets that spoke first: until it ends, it shows the value of now.
+    running = current_values(frame.connection, frame.atlas, (series,), (centre,), (origin,), clock)
+    now = running.get((TREND, centre), UNHEARD).value
     points = tuple(
         (
             window.start,
-            rounded(window.value(series.over_time, series.scale)),
+            rounded(
+                window.value(series.over_time, series.scale)
+                if now is None or window.start + TREND_STEP.width <= clock.now
+                else now
+            ),
             window.start + TREND_STEP.width <= final_until,
         )
         for window in (Window(*row) for row in table[START:].T.tolist())
