@@ -50,6 +50,7 @@ def jobs_of(settings: Settings, store: Store, broker: Broker) -> list[Job]:
     now = milliseconds_now()
     with store.reading() as connection:
         registry, territory = load_registry(connection), load_territory(connection)
+        registry.require_series(SERIES)
         day_offset = local_offset(connection, now)
     ancestry = KnownPlaces.of(territory, registry.places, day_offset).ancestry
     rules = RollupRules({registry.series[one.id]: one for one in SERIES.values()}, ancestry, day_offset)

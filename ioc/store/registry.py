@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
+from ioc.errors import StoreError
 from ioc.store.schema import places, series
 from ioc.store.statements import execute_rows, insert_into
 
@@ -15,6 +16,11 @@ class Registry:
 
     places: dict[str, int]
     series: dict[str, int]
+
+    def require_series(self, keys: Iterable[str]) -> None:
+        """StoreError where a declared series has no number: its feed came after the last `setup`."""
+        if missing := sorted(set(keys) - self.series.keys()):
+            raise StoreError(f"the store does not know the series {missing[0]} yet: run `python -m ioc setup`")
 
 
 def load_registry(connection: Connection) -> Registry:

@@ -114,3 +114,12 @@ def test_series_keep_their_numbers_when_others_come(tables: Store) -> None:
         register_series(connection, ["a.two", "b.one"])
         after = load_registry(connection).series
     assert after == before | {"a.two": 3}
+
+
+def test_a_series_that_came_after_the_last_setup_is_named(tables: Store) -> None:
+    with tables.writing() as connection:
+        register_series(connection, ["traffic.intensity"])
+        registry = load_registry(connection)
+    registry.require_series(["traffic.intensity"])
+    with pytest.raises(StoreError, match=r"traffic\.dust yet: run `python -m ioc setup`"):
+        registry.require_series(["traffic.intensity", "traffic.dust"])
