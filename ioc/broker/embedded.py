@@ -116,6 +116,9 @@ class EmbeddedBroker:
             raise BrokerError(f"topic {partition.topic} has no partition {partition.number}: run `python -m ioc setup`")
         return Extent(*row)
 
+    def extents(self, partitions: Sequence[Partition]) -> dict[Partition, Extent]:
+        return {partition: self.extent(partition) for partition in partitions}
+
     def forget_before(self, time: int, limit: int = 50_000) -> int:
         """Drop at most `limit` of the oldest records appended before `time`; how many were dropped.
 

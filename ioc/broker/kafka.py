@@ -48,9 +48,13 @@ class KafkaBroker:
         return self._reader.read(partition, offset, limit)
 
     def extent(self, partition: Partition) -> Extent:
-        if partition.number >= self._topics.count(partition.topic):
-            raise BrokerError(f"topic {partition.topic} has no partition {partition.number}: run `python -m ioc setup`")
-        return self._reader.extent(partition)
+        return self.extents([partition])[partition]
+
+    def extents(self, partitions: Sequence[Partition]) -> dict[Partition, Extent]:
+        for one in partitions:
+            if one.number >= self._topics.count(one.topic):
+                raise BrokerError(f"topic {one.topic} has no partition {one.number}: run `python -m ioc setup`")
+        return self._topics.extents(partitions) if partitions else {}
 
     def close(self) -> None:
         self._appender.close()

@@ -6,7 +6,7 @@ lane; a lane that grows too long rests: it is fetched again when it has been rea
 kafka-python 3.0.12 never gives the rest of what it had fetched of a partition that was paused and resumed.) Kafka's own
 offsets are not committed: the store holds the positions.
 
-Refused: jumping. Where a position is no longer (or not yet) in the log, the extent tells so and the caller decides;
+Refused: jumping. Where a position is no longer (or not yet) in the log, its extent tells so and the caller decides;
 kafka-python would move on silently. Where Kafka has records and gives none, reading starts again with a new
 connection, and says so.
 """
@@ -27,7 +27,7 @@ from ioc.errors import BrokerError
 from ioc.logs import get_logger
 
 EXTENTS_AGE_S: Final = 0.05
-"""How old the known ends of the log may be: one look serves all partitions of a batch."""
+"""How old the known ends of the log may be when a read looks for more: one look serves all partitions of a batch."""
 
 PATIENCE_S: Final = 5.0
 POLL_MS: Final = 100
@@ -84,15 +84,7 @@ class Reader:
                 self._poll(0, limit - len(lane.waiting))
             if not lane.waiting and partition in self._lanes:
                 self._wait_for(partition, lane, limit)
-            records = lane.take(limit)
-            known = self._extents.get(partition)
-            if records and known is not None and known.end < lane.following:
-                self._extents[partition] = Extent(known.first, lane.following)  # until the next look
-            return records
-
-    def extent(self, partition: Partition) -> Extent:
-        with self._lock:
-            return self._extent(partition)
+            return lane.take(limit)
 
     def forget_extents(self) -> None:
         """Look again at the next question: this process has appended."""

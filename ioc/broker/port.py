@@ -53,6 +53,10 @@ class Extent:
     first: int
     end: int
 
+    def has(self, position: int) -> bool:
+        """Whether reading from there misses nothing; a position at the end waits for what comes."""
+        return self.first <= position <= self.end
+
 
 class Broker(Protocol):
     """The port. Every method raises BrokerError when the broker cannot do what is asked."""
@@ -71,6 +75,9 @@ class Broker(Protocol):
 
     def extent(self, partition: Partition) -> Extent:
         """Where the partition's log begins and ends now."""
+
+    def extents(self, partitions: Sequence[Partition]) -> dict[Partition, Extent]:
+        """The same for several, at the cost of one."""
 
     def close(self) -> None:
         """Give back what the adapter holds."""

@@ -11,7 +11,7 @@ from ioc import logs
 from ioc.broker.open import open_broker
 from ioc.broker.port import Broker
 from ioc.errors import BrokerError, StoreError
-from ioc.feeds import FEEDS
+from ioc.feeds import FEEDS, SERIES
 from ioc.feeds.judging import Limits
 from ioc.model.known_places import KnownPlaces
 from ioc.model.windows import SECOND
@@ -26,7 +26,7 @@ from ioc.streams.ingest import Ingest, IngestSettings, Overtaken
 
 log = logs.get_logger("ioc.ingest")
 
-LONGEST_PAUSE_S: Final = 30.0
+LONGEST_PAUSE_S: Final = 5.0  # what is back after a long time is used again within seconds
 LOOK_FOR_CHANGES_MS: Final = 10 * SECOND
 
 
@@ -78,6 +78,7 @@ def make_ingest(settings: Settings, store: Store, broker: Broker, now: int) -> I
     """An ingest over the territory as it stands in the store."""
     with store.reading() as connection:
         registry = load_registry(connection)
+        registry.require_series(SERIES)
         places = KnownPlaces.of(load_territory(connection), registry.places, local_offset(connection, now))
     return Ingest(broker, store, FEEDS, places, registry, ingest_settings(settings))
 

@@ -12,7 +12,7 @@ from itertools import groupby
 
 import numpy as np
 
-from ioc.broker.port import Broker, Partition, Received
+from ioc.broker.port import Broker, Extent, Partition, Received
 from ioc.errors import StoreError
 from ioc.feeds.feed import Feed
 from ioc.feeds.judging import Limits
@@ -99,14 +99,15 @@ class Ingest:
             for topic, group in groupby(self._partitions, key=lambda partition: partition.topic):
                 numbers = [partition.number for partition in group]
                 for position in streams.load_positions(connection, topic, numbers, now):
-                    partition = Partition(topic, position.partition)
-                    self._positions[partition] = self._after_gap(connection, partition, position, now)
+                    self._positions[Partition(topic, position.partition)] = position
+        # Asked after the positions were read: an extent of before could lack what another ingest has applied since.
+        for partition, extent in self._broker.extents(list(self._positions)).items():
+            if not extent.has(self._positions[partition].next_offset):
+                self._positions[partition] = self._after_gap(partition, extent, now)
 
-    def _after_gap(self, connection: Connection, partition: Partition, position: Position, now: int) -> Position:
-        """The position to read from; where the log no longer has it, the gap is stored and reported."""
-        extent = self._broker.extent(partition)
-        if extent.first <= position.next_offset <= extent.end:
-            return position
+    def _after_gap(self, partition: Partition, extent: Extent, now: int) -> Position:
+        """Where to read on, as the log no longer has the position; the gap is stored and reported."""
+        position = self._positions[partition]
         log.error(
             "the log no longer has the stored position",
             partition=f"{partition.topic}[{partition.number}]",
@@ -114,9 +115,10 @@ class Ingest:
             first=extent.first,
             end=extent.end,
         )
-        streams.record_gap(connection, position, extent.first, now)
-        if not streams.advance_position(connection, position, extent.first, position.event_time, now):
-            raise Overtaken("another ingest moved the stored position: this one starts again")
+        with self._store.writing() as connection:
+            streams.record_gap(connection, position, extent.first, now)
+            if not streams.advance_position(connection, position, extent.first, position.event_time, now):
+                raise Overtaken("another ingest moved the stored position: this one starts again")
         return Position(position.topic, position.partition, extent.first, position.event_time)
 
     def step(self, now: int) -> int:
@@ -131,15 +133,14 @@ class Ingest:
 
     def _has_gap(self, batch: Batch) -> bool:
         """Whether a log has lost a position meanwhile: by its keeping time, or because it was made anew."""
-        for partition, position in self._positions.items():
-            records = batch.records.get(partition)
-            if records and records[0].offset == position.next_offset:
-                continue
-            # Offsets may have gaps by themselves, so only the extent tells whether something is lost.
-            extent = self._broker.extent(partition)
-            if not extent.first <= position.next_offset <= extent.end:
-                return True
-        return False
+        doubtful = [
+            partition
+            for partition, position in self._positions.items()
+            if not (records := batch.records.get(partition)) or records[0].offset != position.next_offset
+        ]
+        # Offsets may have gaps by themselves, so only the extents tell whether something is lost.
+        extents = self._broker.extents(doubtful)
+        return any(not extents[partition].has(self._positions[partition].next_offset) for partition in doubtful)
 
     def read(self) -> Batch:
         """The next records of all partitions, at most `batch` of them, shared out fairly."""

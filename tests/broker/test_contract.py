@@ -142,6 +142,19 @@ def test_the_extent_says_where_a_log_begins_and_ends(broker: Broker, topic: str)
         assert broker.read(partition, extent.end, 10) == []
 
 
+def test_extents_of_several_partitions_are_those_of_each(broker: Broker, topic: str) -> None:
+    broker.ensure_topic(topic, 3)
+    append(broker, topic, [record(f"k{number}") for number in range(20)])
+    partitions = broker.partitions(topic)
+    assert broker.extents(partitions) == {one: broker.extent(one) for one in partitions}
+    assert broker.extents([]) == {}
+
+
+@pytest.mark.parametrize(("position", "has"), [(1, False), (2, True), (4, True), (5, True), (6, False)])
+def test_an_extent_has_the_positions_from_its_first_to_its_end(position: int, has: bool) -> None:
+    assert Extent(2, 5).has(position) is has
+
+
 def test_beyond_the_end_there_is_nothing(broker: Broker, topic: str) -> None:
     broker.ensure_topic(topic, 1)
     append(broker, topic, [record("k")])
