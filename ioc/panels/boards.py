@@ -34,6 +34,11 @@ def gap_scale(rows: Sequence[UnitRow]) -> float:
     return max([SMALLEST_SCALE, *gaps])
 
 
+def _is_ranked(row: UnitRow) -> bool:
+    """A unit without a current rate has no place among the others."""
+    return row["value"] is not None and row["state"] != "silent"
+
+
 def _unit_row(row: UnitRow | None, rank: str, scale: float, reader: Reader) -> Component:
     if row is None:
         return _unit_slot(hidden=True)
@@ -115,12 +120,14 @@ def units_board(
     `columns`: heads and counts, on a desk. `strip`: all units on one axis above the rows, where only some fit.
     """
     words = reader.words
-    ranked = sum(row["value"] is not None for row in rows)
     scale = gap_scale(rows)
     filled = []
+    rank = sum(map(_is_ranked, rows))
     for i in range(slots):
-        rank = number(ranked - i, 0, reader.language) if i < ranked else DASH
-        filled.append(_unit_row(rows[i] if i < len(rows) else None, rank, scale, reader))
+        row = rows[i] if i < len(rows) else None
+        ranked = row is not None and _is_ranked(row)
+        filled.append(_unit_row(row, number(rank, 0, reader.language) if ranked else DASH, scale, reader))
+        rank -= ranked
     heads = (
         words.unit_name, words.unit_gap, words.unit_rate, words.unit_open, words.unit_overdue, words.unit_speed
     )  # fmt: skip

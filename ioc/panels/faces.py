@@ -112,7 +112,7 @@ def freshness(state: Freshness, as_of: str | None, reader: Reader) -> Said:
     age = age_of(as_of, now)
     if as_of is None or age is None:
         return Said("none", words.no_data_yet, "")
-    span = duration(age, words)
+    span = duration(age, words, exact=state == "late")
     match state:
         case "on_time":
             return Said(state, "", words.as_of_on_time.format(age=span))

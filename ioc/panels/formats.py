@@ -42,15 +42,15 @@ def quantity(value: float, decimals: int, unit: str, words: Words, language: Lan
     return f"{text}{space}{unit_word(words, unit)}"
 
 
-def duration(seconds: float, words: Words) -> str:
-    """An age in the two largest steps that help: seconds matter for ten minutes, minutes for a day."""
+def duration(seconds: float, words: Words, *, exact: bool = True) -> str:
+    """An age in the steps that help: seconds matter for ten minutes (not at all unless `exact`), minutes for a day."""
     whole = max(0, int(seconds))
     minutes, s = divmod(whole, 60)
     hours, m = divmod(minutes, 60)
     if whole < 60:
         return words.seconds.format(s=s)
     if whole < 600:
-        return words.minutes_seconds.format(m=m, s=s) if s else words.minutes.format(m=m)
+        return words.minutes_seconds.format(m=m, s=s) if s and exact else words.minutes.format(m=m)
     if whole < 3600:
         return words.minutes.format(m=m)
     if whole < 86_400:
@@ -64,10 +64,12 @@ def moment(text: str) -> datetime:
 
 
 def clock(at: datetime, now: datetime) -> str:
-    """Hour and minute; with the day in front once it is not today."""
+    """Hour and minute of today, the day of this year, the date of any other."""
     local, today = at.astimezone(ZONE), now.astimezone(ZONE)
-    hour = f"{local.hour}:{local.minute:02}"
-    return hour if local.date() == today.date() else f"{hour}\u00a0{local.day}/{local.month}"
+    if local.date() == today.date():
+        return f"{local.hour}:{local.minute:02}"
+    day = f"{local.day}/{local.month}"
+    return day if local.year == today.year else f"{day}/{local.year}"
 
 
 def long_date(at: datetime, words: Words) -> str:

@@ -1,6 +1,7 @@
 """Documents as the operations make them: deterministic, realistic, on the province's own units and roads."""
 
 import csv
+import itertools
 import math
 import random
 from copy import deepcopy
@@ -231,7 +232,25 @@ def empty_view(page: str = "wall", centre: str = "binh-duong", now: datetime = N
     return made
 
 
-VIEWS = {"busy": view, "silent": silent_view, "empty": empty_view}
+def aged_view(page: str = "wall", centre: str = "binh-duong", now: datetime = NOW) -> View:
+    """Every state at once, with the longest texts that they make."""
+    made = deepcopy(view(page, centre, now))
+    ages = (205, 745, 300_000, 200_000, 80_000, 2_000_000)
+    states = ("late", "stale", "stale", "late", "on_time", "silent")
+    for one, age, state in zip(made["cards"], ages, states, strict=True):
+        one.update({"as_of": iso(now, age), "state": state})  # type: ignore[typeddict-item]
+    unit_ages = {"on_time": 5, "late": 90_000, "stale": 300_000, "silent": 2_000_000}
+    for row, state in zip(made["units"], itertools.cycle(unit_ages), strict=False):
+        row.update({"state": state, "as_of": iso(now, unit_ages[state])})  # type: ignore[typeddict-item]
+    made["sources"] = [
+        {**made["sources"][0], "state": state, "source": f"{state}-source-of-the-province"}
+        for state in ("late", "stale", "silent", "on_time")
+    ]
+    made["origins"] = ["simulated", "replay", "exercise"]
+    return made
+
+
+VIEWS = {"busy": view, "silent": silent_view, "empty": empty_view, "aged": aged_view}
 
 
 def without_target(id_: str) -> Kpi:

@@ -199,7 +199,7 @@ def test_values_age_in_front_of_the_viewer(browser: Browser) -> None:
         ("stale", "", "cũ", "27,4"),
         ("silent", "", "mất tín hiệu", "–"),
     ]
-    assert _card(page, "traffic.speed", "target").text_content() == "lần cuối 27,4\u00a0km/h lúc 17:42"
+    assert _card(page, "traffic.speed", "target").text_content() == "lần cuối 27,4\u00a0km/h, 17:42"
     # Dossiers arrive by day: a quarter of an hour is nothing to them.
     expect(page.locator('[data-card="dossiers.on_time_rate"]')).to_have_attribute("data-state", "on_time")
     page.close()
@@ -321,6 +321,10 @@ OVERLAPS = """() => {
     });
   });
   const found = [];
+  boxes.forEach(([name, part, a]) => {
+    const card = document.querySelector(`[data-card="${name}"]`).getBoundingClientRect();
+    if (a.left < card.left - 1 || a.right > card.right + 1) found.push(`${name}: ${part} leaves the card`);
+  });
   boxes.forEach(([card, name, a], i) => boxes.slice(i + 1).forEach(([other, name2, b]) => {
     if (card === other && a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 3 && b.top < a.bottom - 3)
       found.push(`${card}: ${name} and ${name2}`);

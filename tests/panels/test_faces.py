@@ -44,23 +44,29 @@ def test_what_is_stale_or_silent_is_never_judged(age: float) -> None:
     assert (face.verdict, face.judged, face.movement) == ("", "", "")
 
 
+@pytest.mark.parametrize(("age", "text"), [(150, "2\u00a0phút"), (86_000, "23\u00a0giờ\u00a053")])
+def test_seconds_are_told_only_where_they_say_how_late_it_is(age: float, text: str) -> None:
+    face = card_face(card("dossiers.open_now", age=age), VIETNAMESE)
+    assert face.as_of.text == f"cập nhật {text} trước"
+
+
 def test_a_stale_value_keeps_its_number_and_names_its_time() -> None:
     face = card_face(card(age=600), VIETNAMESE)
     assert face.value == "34,1"
-    assert (face.as_of.word, face.as_of.text) == ("cũ", "10\u00a0phút, số lúc 17:32")
+    assert (face.as_of.word, face.as_of.text) == ("cũ", "10\u00a0phút, từ 17:32")
 
 
 def test_a_silent_value_shows_a_dash_and_the_last_known_value_with_its_time() -> None:
     face = card_face(card("dossiers.on_time_rate", age=2_000_000, value=98.2, last_value=98.2), ENGLISH)
     assert (face.value, face.unit, face.ratio, face.share) == ("–", "", "", None)
     assert face.as_of.word == "no signal"
-    assert face.target == "last 98.2% at 14:08\u00a028/10"
+    assert face.target == "last 98.2%, 28/10"
 
 
 def test_the_server_may_already_have_dropped_a_silent_value() -> None:
     face = card_face(card(age=2280, value=None, last_value=27.4), VIETNAMESE)
     assert face.value == "–"
-    assert face.target == "lần cuối 27,4\u00a0km/h lúc 17:04"
+    assert face.target == "lần cuối 27,4\u00a0km/h, 17:04"
 
 
 def test_what_was_never_observed_is_no_loss_of_signal() -> None:

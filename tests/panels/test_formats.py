@@ -56,7 +56,8 @@ def test_durations_say_what_helps_at_that_age(seconds: float, vietnamese: str, e
 
 def test_moments_are_local_and_name_the_day_once_it_is_another() -> None:
     assert clock(datetime(2026, 11, 20, 9, 55, tzinfo=UTC), NOW) == "16:55"
-    assert clock(datetime(2026, 11, 19, 16, 59, tzinfo=UTC), NOW) == "23:59\u00a019/11"
+    assert clock(datetime(2026, 11, 19, 16, 59, tzinfo=UTC), NOW) == "19/11"
+    assert clock(datetime(2025, 11, 19, 5, 0, tzinfo=UTC), NOW) == "19/11/2025"
     assert clock(datetime(2026, 11, 19, 17, 1, tzinfo=UTC), NOW) == "0:01"
 
 

@@ -91,14 +91,15 @@
   function fillUnits(rows, limits, now) {
     const gaps = rows.filter((row) => row.gap !== null && row.state !== "silent").map((row) => Math.abs(row.gap));
     const scale = Math.max(SMALLEST_SCALE, ...gaps);
-    const ranked = rows.filter((row) => row.value !== null).length;
+    let rank = rows.filter((row) => !ioc.unitFace(row, limits, now).silent).length;
     document.querySelectorAll(".unit-row").forEach((element, i) => {
       const row = rows[i];
       show(element, Boolean(row));
       if (!row) return;
       const face = ioc.unitFace(row, limits, now);
       const away = face.silent || row.target === null ? 0 : row.value - row.target;
-      text(element, "rank", i < ranked ? ioc.number(ranked - i, 0) : ioc.DASH);
+      text(element, "rank", face.silent ? ioc.DASH : ioc.number(rank, 0));
+      if (!face.silent) rank -= 1;
       text(element, "name", row.name);
       ["note", "value", "gap", "open", "overdue", "speed"].forEach((name) => text(element, name, face[name]));
       widen(element, "short", Math.min(100, (Math.max(0, -away) / scale) * 100));

@@ -26,7 +26,7 @@
   function freshness(state, asOf, now) {
     const words = ioc.words;
     if (asOf === null) return { state: "none", word: words.no_data_yet, text: "" };
-    const age = ioc.duration(ageOf(asOf, now));
+    const age = ioc.duration(ageOf(asOf, now), state === "late");
     const time = ioc.clock(Date.parse(asOf), now);
     return {
       state,

@@ -42,7 +42,7 @@
 
   const unitWord = (unit) => ioc.words.units_of[unit] || unit;
 
-  function duration(seconds) {
+  function duration(seconds, exact = true) {
     const words = ioc.words;
     const whole = Math.max(0, Math.floor(seconds));
     const minutes = Math.floor(whole / 60);
@@ -50,7 +50,7 @@
     const h = Math.floor(minutes / 60);
     const m = minutes % 60;
     if (whole < 60) return fill(words.seconds, { s });
-    if (whole < 600) return s ? fill(words.minutes_seconds, { m, s }) : fill(words.minutes, { m });
+    if (whole < 600) return s && exact ? fill(words.minutes_seconds, { m, s }) : fill(words.minutes, { m });
     if (whole < 3600) return fill(words.minutes, { m });
     if (whole < 86400) {
       return m ? fill(words.hours_minutes, { h, mm: String(m).padStart(2, "0") }) : fill(words.hours, { h });
@@ -75,9 +75,10 @@
   function clock(ms, now) {
     const at = local(ms);
     const today = local(now);
-    const hour = `${at.hour}:${String(at.minute).padStart(2, "0")}`;
     const sameDay = at.year === today.year && at.month === today.month && at.day === today.day;
-    return sameDay ? hour : `${hour}${NO_BREAK}${at.day}/${at.month}`;
+    if (sameDay) return `${at.hour}:${String(at.minute).padStart(2, "0")}`;
+    const day = `${at.day}/${at.month}`;
+    return at.year === today.year ? day : `${day}/${at.year}`;
   }
 
   function longDate(ms) {
