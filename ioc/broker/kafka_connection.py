@@ -132,7 +132,13 @@ def as_broker_error(options: KafkaOptions, what: str) -> Iterator[None]:
 def broker_error(options: KafkaOptions, what: str, error: Exception) -> BrokerError:
     where = ",".join(options.servers)
     if isinstance(error, _SILENT):
-        return BrokerError(f"Kafka at {where} does not answer ({what}): see that it runs and that IOC_BROKER names it")
+        # kafka-python says the same of a server that is away and of one that refuses a password or a certificate.
+        is_open = options.security_protocol == "PLAINTEXT"
+        return BrokerError(
+            f"Kafka at {where} does not answer{'' if is_open else ' or refuses this centre'} ({what}):"
+            " see that it runs and that IOC_BROKER names it"
+            + ("" if is_open else ", and check IOC_KAFKA_USERNAME, IOC_KAFKA_PASSWORD and IOC_KAFKA_CA_FILE")
+        )
     if isinstance(error, _REFUSING):
         return BrokerError(
             f"Kafka at {where} refuses this centre ({what}, {_kind(error)}): check IOC_KAFKA_USERNAME,"

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Final, TextIO
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from ioc.errors import IocError, PortInUse
+from ioc.broker.open import open_broker
+from ioc.errors import BrokerError, IocError, PortInUse
+from ioc.feeds import FEEDS
 from ioc.processes.port import answers, check_port, why_not_ready
 from ioc.settings import Settings
 
@@ -145,6 +147,24 @@ def province(settings: Settings, _now: datetime) -> Iterator[Finding]:
         yield Finding("province", True, f"{folder.name}: all {len(PROVINCE_FILES) + 1} files can be read")
 
 
+def broker(settings: Settings, _now: datetime) -> Iterator[Finding]:
+    if settings.broker == "embedded":
+        yield Finding("broker", True, "the embedded log, in the data folder")
+        return
+    kafka = open_broker(settings)
+    try:
+        missing = [feed.topic for feed in FEEDS.values() if not kafka.partitions(feed.topic)]
+    except BrokerError as error:
+        yield Finding("broker", False, str(error))
+        return
+    finally:
+        kafka.close()
+    if missing:
+        yield Finding("broker", False, f"Kafka has no topic {', '.join(missing)}: run `python -m ioc setup`")
+    else:
+        yield Finding("broker", True, f"Kafka answers and has the topics of {len(FEEDS)} feeds")
+
+
 def _wrong_in_toml(path: Path) -> Iterator[str]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -175,4 +195,4 @@ def _nearest_existing(path: Path) -> Path:
     return path if path.exists() else _nearest_existing(path.parent)
 
 
-CHECKS: Final[list[Check]] = [settings_are_read, data_folder, disk_space, clock, port, province]
+CHECKS: Final[list[Check]] = [settings_are_read, data_folder, disk_space, clock, port, province, broker]

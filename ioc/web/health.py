@@ -125,13 +125,13 @@ class Health:
         for feed in FEEDS.values():
             rows = [row for row in positions if row.topic == feed.topic]
             waiting, sent_at = 0, list[int]()
-            for partition in self._broker.partitions(feed.topic):
-                extent = self._broker.extent(partition)
+            for partition, extent in self._broker.extents(self._broker.partitions(feed.topic)).items():
                 row = stored.get((partition.topic, partition.number))
                 following = max(extent.first, row.next_offset if row else 0)
-                if extent.end > following:
-                    waiting += extent.end - following
-                    sent_at += [record.time for record in self._broker.read(partition, following, 1)]
+                # A log may end behind its last record: only what can be read is waiting.
+                for record in self._broker.read(partition, following, 1) if extent.end > following else ():
+                    waiting += extent.end - record.offset
+                    sent_at.append(record.time)
             moved_at = max((row.updated_at for row in rows), default=0)
             event_time = max((row.event_time for row in rows), default=0)
             lags.append(Lag(feed.topic, waiting, min(sent_at, default=0), moved_at, event_time))

@@ -292,3 +292,50 @@ def test_a_broker_that_is_not_there_is_named_soon(tmp_path: Path) -> None:
     assert time.monotonic() - begun < 30
     assert threading.active_count() == threads
     broker.close()
+
+
+def test_a_user_with_the_right_password_is_let_in_and_no_other(topic: str, tmp_path: Path) -> None:
+    from scripts.parts.kafka import Kafka
+    from scripts.parts.server import free_port
+
+    port, controller = free_port(), free_port()
+    users = 'username="ioc" password="right" user_ioc="right"'
+    plain = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+    server = Kafka(
+        tmp_path / "server",
+        port,
+        more=f"""
+listeners=SASL_PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=SASL_PLAINTEXT://127.0.0.1:{port}
+controller.quorum.bootstrap.servers=127.0.0.1:{controller}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
+inter.broker.listener.name=SASL_PLAINTEXT
+sasl.enabled.mechanisms=PLAIN
+sasl.mechanism.inter.broker.protocol=PLAIN
+listener.name.sasl_plaintext.plain.sasl.jaas.config={plain} {users};
+""",
+    )
+    server.start()
+    try:
+        for password in ("right", "wrong"):
+            broker = open_kafka(
+                settings_for(
+                    server.address,
+                    tmp_path,
+                    IOC_KAFKA_SECURITY_PROTOCOL="SASL_PLAINTEXT",
+                    IOC_KAFKA_SASL_MECHANISM="PLAIN",
+                    IOC_KAFKA_USERNAME="ioc",
+                    IOC_KAFKA_PASSWORD=password,
+                )
+            )
+            if password == "right":
+                broker.ensure_topic(topic, 1)
+                append(broker, topic, [record("k", "let in")])
+                assert values(broker, topic) == ["let in"]
+            else:
+                with pytest.raises(BrokerError, match="IOC_KAFKA_PASSWORD") as refused:
+                    broker.append(topic, [record("k", "kept out")], now())
+                assert password not in str(refused.value).replace("IOC_KAFKA_PASSWORD", "")
+            broker.close()
+    finally:
+        server.kill()

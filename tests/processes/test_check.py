@@ -4,6 +4,7 @@ import io
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -11,8 +12,10 @@ from threading import Thread
 
 import pytest
 
+from ioc.feeds import FEEDS
 from ioc.processes import check
 from ioc.settings import Settings
+from tests.conftest import KafkaServer
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 
@@ -144,3 +147,21 @@ def test_a_broken_file_of_the_province_is_named(settings: Settings, name: str, c
 def test_a_missing_file_of_the_province_is_named(settings: Settings) -> None:
     (settings.province_dir / "somewhere" / "assets.csv").unlink()
     assert own_checks(settings)["province"].endswith("assets.csv is missing")
+
+
+@pytest.mark.slow
+def test_a_kafka_that_does_not_answer_is_named(settings: Settings) -> None:
+    away = settings.model_copy(update={"broker": "kafka://127.0.0.1:1"})
+    findings = {found.subject: found for found in check.look(away, NOW)}
+    assert not findings["broker"].is_fine
+    assert "Kafka at 127.0.0.1:1 does not answer" in findings["broker"].words
+
+
+@pytest.mark.kafka
+def test_a_kafka_without_our_topics_is_named(
+    settings: Settings, kafka: KafkaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = settings.model_copy(update={"broker": f"kafka://{kafka.address}"})
+    monkeypatch.setattr(check, "FEEDS", {"other": replace(next(iter(FEEDS.values())), topic="never-made")})
+    (finding,) = check.broker(there, NOW)
+    assert (finding.is_fine, finding.words) == (False, "Kafka has no topic never-made: run `python -m ioc setup`")
