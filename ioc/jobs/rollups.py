@@ -3,7 +3,9 @@
 A bucket is always recomputed whole from the level below, so doing it twice, or after late data, gives the same. One
 whose finer rows are no longer kept stays as it is: what comes late for it is added to the bucket itself.
 Marks are read, worked off in chunks, and then exactly those that were read are deleted: data that arrives
-meanwhile brings marks of its own.
+meanwhile brings marks of its own. So a chunk is read and computed before the transaction that writes it: on SQLite
+everybody who writes waits for that one. Two processes that do this at the same time take turns: what one has computed
+while the other wrote is computed again.
 
 For series whose two rules do not add alike (congested segments: last over time, sum over territory) no partial
 may be added upward; the windows of units and centres are computed here from the windows of their assets.
@@ -11,6 +13,7 @@ may be added upward; the windows of units and centres are computed here from the
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -42,6 +45,7 @@ from ioc.store.packing import unpack_keys
 WRITER: Final = "jobs"
 MARKS_AT_ONCE: Final = 250
 KEYS_AT_ONCE: Final = writing.KEYS_PER_MARK
+NOTHING: Final = np.empty((0, 4), np.int64)
 WINDOWS_AT_ONCE: Final = 20_000
 """Asset windows from which one transaction computes those of the places above."""
 
@@ -79,8 +83,7 @@ def roll_up(store: Store, rules: RollupRules, days_changed: Callable[[Integers],
                 break
             keys = unique_rows(np.concatenate([unpack_keys(packed) for _, packed in read]))
             for chunk in _chunks(keys):
-                with store.writing() as connection:
-                    _remake(connection, level, chunk, rules)
+                _write_in_turn(store, level, partial(_remade, level, chunk, rules))
             for number, series in rules.computed_upward().items():
                 of_series = keys[(keys[:, 0] == number) & np.isin(keys[:, 1], rules.assets)]
                 for origin in np.unique(of_series[:, 2]).tolist():
@@ -101,28 +104,59 @@ def _chunks(keys: Integers) -> Iterator[Integers]:
         yield keys[at : at + KEYS_AT_ONCE]
 
 
-def _remake(connection: Connection, level: Level, keys: Integers, rules: RollupRules) -> None:
-    """Make these buckets of `level` anew from the level below, as far as that is kept, and mark those above them."""
+@dataclass(frozen=True, slots=True)
+class _Remade:
+    """Windows to be put in place, and the keys (n, 4) of those to take away and of the parents to make anew."""
+
+    windows: Integers
+    gone: Integers
+    parents: Integers
+
+
+def _write_in_turn(store: Store, level: Level, compute: Callable[[Connection], _Remade]) -> None:
+    """Compute from a snapshot, then write it down, unless another process has written roll-ups in between."""
+    while True:
+        with store.reading() as connection:
+            turn = rolling.read_turn(connection)
+            remade = compute(connection)
+        with store.writing() as connection:
+            if not rolling.take_turn(connection, turn):
+                continue
+            writing.replace_windows(connection, level, remade.windows)
+            writing.remove_windows(connection, level, remade.gone)
+            if len(remade.parents):
+                writing.append_marks(connection, LEVELS[level.number + 1], remade.parents)
+            return
+
+
+def _remade(level: Level, keys: Integers, rules: RollupRules, connection: Connection) -> _Remade:
+    """These buckets of `level` from the level below, as far as that is kept."""
     below_kept_from = rolling.load_kept_from(connection)[level.number - 1]
     whole = keys[keys[:, 3] >= below_kept_from]
     table = coarser(rolling.windows_below(connection, level, whole), level, rules.day_offset)
-    writing.replace_windows(connection, level, table)
-    writing.remove_windows(connection, level, _without(whole, keys_of(table)))
-    mark_parents(connection, level, keys, rules.day_offset)
+    return _Remade(table, _without(whole, keys_of(table)), _parents(level, keys, rules.day_offset))
 
 
 def mark_parents(connection: Connection, level: Level, keys: Integers, day_offset: int) -> None:
     """Say that the buckets above these windows (n, 4) of `level` must be made anew."""
+    parents = _parents(level, keys, day_offset)
+    if len(parents):
+        writing.append_marks(connection, LEVELS[level.number + 1], parents)
+
+
+def _parents(level: Level, keys: Integers, day_offset: int) -> Integers:
+    """The buckets above these windows (n, 4) of `level`; none above the coarsest."""
     if level is LEVELS[-1]:
-        return
-    parent = LEVELS[level.number + 1]
+        return keys[:0]
     raised = keys.copy()
-    raised[:, 3] = starts(keys[:, 3], parent, day_offset)
-    writing.append_marks(connection, parent, raised)
+    raised[:, 3] = starts(keys[:, 3], LEVELS[level.number + 1], day_offset)
+    return unique_rows(raised)
 
 
 def _without(keys: Integers, found: Integers) -> Integers:
-    """The rows of `keys` that are not among `found`."""
+    """The rows of `keys` that are not among `found`; most often there is none."""
+    if len(keys) == len(found):
+        return keys[:0]
     known = {tuple(row) for row in found.tolist()}
     return np.array([row for row in keys.tolist() if tuple(row) not in known], np.int64).reshape(-1, 4)
 
@@ -135,20 +169,30 @@ def _compute_above(
     What an asset said last counts on in the buckets that follow until it is stale, so those change as well. A bucket
     in which no asset said anything has no windows above either, whenever a roll-up looks at it.
     """
-    number, series = numbered
+    series = numbered[1]
     stale = stale_after_ms(series) if series.over_time is Combine.LAST else 0
     following = -(-stale // level.width)
     buckets = np.unique(np.concatenate([changed + step * level.width for step in range(following + 1)]))
     at_once = max(1, WINDOWS_AT_ONCE // len(rules.assets)) * level.width
     while len(buckets):
         these, buckets = np.split(buckets, [np.searchsorted(buckets, buckets[0] + at_once)])
-        first, end = int(these[0]), int(these[-1]) + level.width
-        with store.writing() as connection:
-            rows = rolling.windows_between(
-                connection, level, number, origin, rules.assets.tolist(), first - stale - level.width, end
-            )
-            told = np.intersect1d(these, rows[START])
-            writing.replace_windows(connection, level, combined_above(rows, series, told, level, rules.ancestry))
+        _write_in_turn(store, level, partial(_remade_above, level, numbered, origin, these, stale, rules))
+
+
+def _remade_above(
+    level: Level,
+    numbered: tuple[int, Series],
+    origin: int,
+    buckets: Integers,
+    stale: int,
+    rules: RollupRules,
+    connection: Connection,
+) -> _Remade:
+    number, series = numbered
+    first, end = int(buckets[0]) - stale - level.width, int(buckets[-1]) + level.width
+    rows = rolling.windows_between(connection, level, number, origin, rules.assets.tolist(), first, end)
+    told = np.intersect1d(buckets, rows[START])
+    return _Remade(combined_above(rows, series, told, level, rules.ancestry), NOTHING, NOTHING)
 
 
 def stale_after_ms(series: Series) -> int:

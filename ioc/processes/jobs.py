@@ -28,7 +28,8 @@ from ioc.store.territory import load_territory, local_offset
 
 log = logs.get_logger("ioc.jobs")
 
-NEWEST_EVERY_S = 2.0
+NEWEST_EVERY_S = 0.5  # what screens wait for at most, besides ingest's own linger
+STOCKS_EVERY_S = 2.0
 FORGET_EVERY_S = 300.0
 
 
@@ -92,7 +93,7 @@ def jobs_of(settings: Settings, store: Store, broker: Broker) -> list[Job]:
     return [
         Job("roll-up", settings.rollup_every, _roll_up),
         Job("newest", NEWEST_EVERY_S, _newest),
-        Job("stocks", NEWEST_EVERY_S, _stocks),
+        Job("stocks", STOCKS_EVERY_S, _stocks),
         Job("forget", FORGET_EVERY_S, _forget),
     ]
 

@@ -22,11 +22,12 @@ from sqlalchemy import (
 from ioc.model.columns import COLUMNS, Integers, table_of
 from ioc.model.windows import Level
 from ioc.store.packing import unpack_keys
-from ioc.store.schema import kept_from, latest, marks, windows
+from ioc.store.schema import kept_from, latest, marks, turns, windows
 from ioc.store.statements import execute_rows, insert_into, integer_rows
 
 _CHUNK: Final = 500
 _OWNER: Final = ("series", "place", "origin")
+_ROLL_UP: Final = "roll-up"
 
 # Keys to look for, joined instead of sent one by one. It lives as long as the connection.
 _wanted: Final = Table(
@@ -80,6 +81,20 @@ def windows_between(
             ),
         )
     return table_of(found)
+
+
+def read_turn(connection: Connection) -> int:
+    """How often roll-ups have been written: what `take_turn` must find unchanged."""
+    return connection.execute(select(turns.c.n).where(turns.c.job == _ROLL_UP)).scalar() or 0
+
+
+def take_turn(connection: Connection, seen: int) -> bool:
+    """Begin to write what was computed at that turn; False if somebody has written roll-ups since."""
+    statement = insert_into(turns, connection.dialect.name).values(job=_ROLL_UP, n=seen + 1)
+    statement = statement.on_conflict_do_update(
+        index_elements=[turns.c.job], set_={"n": seen + 1}, where=turns.c.n == seen
+    )
+    return connection.execute(statement.returning(turns.c.n)).first() is not None
 
 
 def load_kept_from(connection: Connection) -> tuple[int, ...]:

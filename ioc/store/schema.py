@@ -225,6 +225,14 @@ writers = Table(
     Column("n", BigInteger, nullable=False),
 )
 
+turns = Table(
+    "turns",
+    metadata,
+    Column("job", String, primary_key=True),
+    Column("n", BigInteger, nullable=False),
+    comment="how often a job has written results: what was computed before another process wrote is computed again",
+)
+
 # --- streams ---------------------------------------------------------------------------------------------------
 
 positions = Table(

@@ -1,6 +1,7 @@
 """Roll-ups: redone for late data at all levels, nothing lost that arrives meanwhile, the same however it is cut."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from ioc.jobs import rollups
 from ioc.jobs.rollups import roll_up
 from ioc.model.columns import Integers
 from ioc.model.windows import LEVELS, Level
-from ioc.store import writing
+from ioc.store import rolling, writing
 from ioc.store.engine import Connection
 from tests.streams.history import ARRIVAL, DAY, HOUR, MINUTE, Offsets, Sent, air, dossier, flow
 from tests.streams.oracle import LEVELS as NAMES
@@ -70,6 +71,37 @@ def test_marks_that_are_appended_meanwhile_are_not_lost(
     assert not late
     assert count(centre.store, "marks") > 0
     roll_up(centre.store, centre.rules)
+    assert_same(stored(centre.store), expected(EVENING + LATE))
+
+
+@pytest.mark.parametrize("level", LEVELS[1:], ids=lambda level: level.id)
+@pytest.mark.parametrize("reader", ["windows_below", "windows_between"])
+@pytest.mark.parametrize("rolls_up_too", [False, True], ids=["late data", "late data and another roll-up"])
+def test_what_happens_between_reading_and_writing_is_not_lost(
+    centre: SmallCentre, monkeypatch: pytest.MonkeyPatch, level: Level, reader: str, rolls_up_too: bool
+) -> None:
+    """A chunk is computed before the transaction that writes it; older results never stay in place of newer ones."""
+    ingest, log, late = centre.ingest(), Offsets(), list(LATE)
+    read = getattr(rolling, reader)
+
+    def _reading(connection: Connection, of: Level, *rest: Any) -> Integers:
+        found: Integers = read(connection, of, *rest)
+        if of is level and late:
+            batch = log.batch(*late)
+            late.clear()
+            ingest.apply(batch, ARRIVAL)
+            if rolls_up_too:
+                roll_up(centre.store, centre.rules)
+        return found
+
+    monkeypatch.setattr(rolling, reader, _reading)
+    ingest.apply(log.batch(*EVENING), ARRIVAL)
+    roll_up(centre.store, centre.rules)
+    assert not late
+    if not rolls_up_too:
+        assert count(centre.store, "marks") > 0
+        roll_up(centre.store, centre.rules)
+    assert count(centre.store, "marks") == 0
     assert_same(stored(centre.store), expected(EVENING + LATE))
 
 
