@@ -46,7 +46,7 @@ def kpi_card(card: Card, title: str, reader: Reader) -> Component:
             sign(face.moved, field="moved"),
             piece("Span", str(getattr(reader.words, f"moved_{face.moved}", "")), css="heard", field="moved-word"),
             piece("Span", face.movement, field="movement"),
-            piece("Span", reader.words.over_span.format(span=face.span) if face.span else "", css="of", field="of"),
+            piece("Span", reader.words.over_span.format(span=face.span) if face.movement else "", css="of", field="of"),
             css="movement",
         ),
         piece("Div", face.span, css="span", field="span", aria_hidden="true"),

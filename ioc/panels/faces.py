@@ -154,11 +154,14 @@ def _distance(card: Card, value: float, target: float, reader: Reader) -> str:
 
 
 def _movement(card: Card, state: Freshness, reader: Reader) -> tuple[str, Literal["up", "down", "level", ""]]:
-    """How far the small line went, from its first point to its last; the arrow beside it says which way."""
-    known = [point for point in card["spark"] if point is not None]
-    if len(known) < 2 or state in ("stale", "silent"):
+    """How far the small line went, from its first point to its last; the arrow beside it says which way.
+
+    Nothing where an end is missing, or for a ratio: its line tells single days, its value a whole span.
+    """
+    first, last = (card["spark"][0], card["spark"][-1]) if card["spark"] else (None, None)
+    if first is None or last is None or card["denominator"] is not None or state in ("stale", "silent"):
         return "", ""
-    change = known[-1] - known[0]
+    change = last - first
     seen = rounded(change, card["decimals"])
     text = number(abs(change), card["decimals"], reader.language)
     return text, "up" if seen > 0 else "down" if seen < 0 else "level"
@@ -197,7 +200,7 @@ def card_face(card: Card, reader: Reader) -> CardFace:
         verdict=verdict,
         judged=judged,
         movement=movement,
-        span=duration(card["spark_span"], words) if movement else "",
+        span=duration(card["spark_span"], words) if sum(point is not None for point in card["spark"]) > 1 else "",
         moved=moved,
         reporting=reporting,
         share=None if silent else _share(value, card),
@@ -262,8 +265,8 @@ def source_face(row: SourceRow, reader: Reader) -> SourceFace:
     return SourceFace(
         state=row["state"] if age is not None else "none",
         word=said if age is not None else words.no_data_yet,
-        last=DASH if age is None else duration(age, words),
-        lag=DASH if row["lag_s"] is None else duration(row["lag_s"], words),
+        last=DASH if age is None else duration(age, words, exact=False),
+        lag=DASH if row["lag_s"] is None else duration(row["lag_s"], words, exact=False),
         rate=DASH if row["per_minute"] is None else number(row["per_minute"], 0, language),
         rejected=DASH if rejected is None else quantity(100 * rejected, 1, "%", words, language),
     )

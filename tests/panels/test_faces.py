@@ -106,7 +106,8 @@ def test_a_share_says_its_parts_and_its_distance_in_points() -> None:
     ("spark", "moved", "movement"),
     [
         ([30, 31, 32.04], "up", "2,0"),
-        ([None, 31, 30.5], "down", "0,5"),
+        ([31, None, 30.5], "down", "0,5"),
+        ([None, 31, 30.5], "", ""),
         ([30, 40, 30.04], "level", "0,0"),
         ([None, None, 30], "", ""),
     ],
@@ -114,6 +115,11 @@ def test_a_share_says_its_parts_and_its_distance_in_points() -> None:
 def test_the_movement_is_that_of_the_small_line(spark: list[float | None], moved: str, movement: str) -> None:
     face = card_face(card(spark=spark), VIETNAMESE)
     assert (face.moved, face.movement) == (moved, movement)
+
+
+def test_a_ratio_has_no_movement_because_its_line_tells_single_days() -> None:
+    face = card_face(card("dossiers.online_share", denominator=5236, spark=[50, 60, 76]), VIETNAMESE)
+    assert (face.movement, face.moved, face.span) == ("", "", "12\u00a0ngày")
 
 
 def test_how_many_places_reported_is_said() -> None:
@@ -163,6 +169,6 @@ def test_road_segments_are_congested_slow_free_or_unknown() -> None:
 def test_a_source_says_how_it_is() -> None:
     replayed: SourceRow = sources()[2]
     face = source_face(replayed, ENGLISH)
-    assert (face.state, face.word, face.last, face.lag) == ("silent", "no signal", "38\u00a0min", "5\u00a0min 1\u00a0s")
+    assert (face.state, face.word, face.last, face.lag) == ("silent", "no signal", "38\u00a0min", "5\u00a0min")
     assert (face.rate, face.rejected) == ("0", "2.1%")
     assert source_face({**replayed, "last_message": None}, ENGLISH).word == "no data yet"

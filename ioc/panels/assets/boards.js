@@ -49,7 +49,7 @@
     text(element, "judged", face.judged);
     text(element, "movement", face.movement);
     text(element, "span", face.span);
-    text(element, "of", face.span ? ioc.fill(ioc.words.over_span, { span: face.span }) : "");
+    text(element, "of", face.movement ? ioc.fill(ioc.words.over_span, { span: face.span }) : "");
     text(element, "moved-word", ioc.words["moved_" + face.moved] || "");
     text(element, "state-word", face.asOf.word);
     text(element, "as-of", face.asOf.text);

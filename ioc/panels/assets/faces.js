@@ -57,9 +57,11 @@
   }
 
   function movement(card, state) {
-    const known = card.spark.filter((point) => point !== null);
-    if (known.length < 2 || state === "stale" || state === "silent") return ["", ""];
-    const change = known[known.length - 1] - known[0];
+    const first = card.spark[0] ?? null;
+    const last = card.spark[card.spark.length - 1] ?? null;
+    const told = first !== null && last !== null && card.denominator === null;
+    if (!told || state === "stale" || state === "silent") return ["", ""];
+    const change = last - first;
     const value = ioc.number(Math.abs(change), card.decimals);
     const moved = value === ioc.number(0, card.decimals) ? "level" : change > 0 ? "up" : "down";
     return [value, moved];
@@ -81,7 +83,7 @@
       verdict,
       judged: verdict === "met" ? words.met : verdict === "missed" ? distance(card) : "",
       movement: text,
-      span: text ? ioc.duration(card.spark_span) : "",
+      span: card.spark.filter((point) => point !== null).length > 1 ? ioc.duration(card.spark_span) : "",
       moved,
       reporting: card.expected
         ? ioc.fill(words.reporting, { m: ioc.number(card.reporting, 0), n: ioc.number(card.expected, 0) })
@@ -136,8 +138,8 @@
     return {
       state,
       word: age === null ? words.no_data_yet : word,
-      last: age === null ? ioc.DASH : ioc.duration(age),
-      lag: row.lag_s === null ? ioc.DASH : ioc.duration(row.lag_s),
+      last: age === null ? ioc.DASH : ioc.duration(age, false),
+      lag: row.lag_s === null ? ioc.DASH : ioc.duration(row.lag_s, false),
       rate: row.per_minute === null ? ioc.DASH : ioc.number(row.per_minute, 0),
       rejected: row.rejected_share === null ? ioc.DASH : ioc.quantity(100 * row.rejected_share, 1, "%"),
     };
