@@ -153,6 +153,11 @@ def _distance(card: Card, value: float, target: float, reader: Reader) -> str:
     return (words.missed_below if value < target else words.missed_above).format(value=text)
 
 
+def _tells_its_line(card: Card, state: Freshness) -> bool:
+    """Whether the span of the small line is said: it has a line, and its place is not taken by the last known value."""
+    return sum(point is not None for point in card["spark"]) > 1 and state not in ("stale", "silent")
+
+
 def _movement(card: Card, state: Freshness, reader: Reader) -> tuple[str, Literal["up", "down", "level", ""]]:
     """How far the small line went, from its first point to its last; the arrow beside it says which way.
 
@@ -200,7 +205,7 @@ def card_face(card: Card, reader: Reader) -> CardFace:
         verdict=verdict,
         judged=judged,
         movement=movement,
-        span=duration(card["spark_span"], words) if sum(point is not None for point in card["spark"]) > 1 else "",
+        span=duration(card["spark_span"], words) if _tells_its_line(card, state) else "",
         moved=moved,
         reporting=reporting,
         share=None if silent else _share(value, card),

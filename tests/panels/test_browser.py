@@ -313,10 +313,20 @@ OVERLAPS = """() => {
     const parts = shown.filter((one) => one.textContent.trim() || one.querySelector("svg"));
     return parts.map((one) => {
       if (one.matches(".spark")) return [card.dataset.card, one.className, one.getBoundingClientRect()];
+      // What is painted: pictures, and text that is not for screen readers only.
       const range = document.createRange();
-      range.selectNodeContents(one);
-      const { left, right } = range.getBoundingClientRect();
+      const painted = [...one.querySelectorAll("svg")].map((picture) => picture.getBoundingClientRect());
+      const texts = document.createTreeWalker(one, NodeFilter.SHOW_TEXT);
+      while (texts.nextNode()) {
+        const text = texts.currentNode;
+        if (!text.data.trim() || text.parentElement.closest(".heard")) continue;
+        range.selectNodeContents(text);
+        painted.push(range.getBoundingClientRect());
+      }
+      const shapes = painted.filter((box) => box.width);
       const { top, bottom } = one.getBoundingClientRect();
+      const left = Math.min(...shapes.map((box) => box.left));
+      const right = Math.max(...shapes.map((box) => box.right));
       return [card.dataset.card, one.className, { left, right, top, bottom }];
     });
   });

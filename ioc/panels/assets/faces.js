@@ -83,7 +83,8 @@
       verdict,
       judged: verdict === "met" ? words.met : verdict === "missed" ? distance(card) : "",
       movement: text,
-      span: card.spark.filter((point) => point !== null).length > 1 ? ioc.duration(card.spark_span) : "",
+      span: card.spark.filter((point) => point !== null).length > 1 && state !== "stale" && state !== "silent"
+        ? ioc.duration(card.spark_span) : "",
       moved,
       reporting: card.expected
         ? ioc.fill(words.reporting, { m: ioc.number(card.reporting, 0), n: ioc.number(card.expected, 0) })
