@@ -39,6 +39,8 @@ from simulators.traffic import Traffic
 from simulators.working_time import DAY, LOCAL_OFFSET, local_date, midnight
 
 KEY_FILE = "simulators.key"
+PATIENCE_OF_A_PERSON = 10.0
+"""Seconds: who starts a scenario looks at the terminal, and a wrong address must not look like a slow server."""
 FINE_HOURS = 2
 """Of the past traffic, this much is told minute by minute, the rest in intervals of five minutes: a first start
 must not take longer than a minute, and nobody looks at the minutes of yesterday's imaginary traffic.
@@ -189,7 +191,7 @@ def accident(
             say("No simulator is running in this data folder, so this command keeps it up itself; Ctrl-C ends it.")
             await tell_accident(intake, traffic, event, say)
 
-    tally, _ = run(server, work, PATIENCE)
+    tally, _ = run(server, work, PATIENCE_OF_A_PERSON)
     sys.exit(1 if tally.all_refused else 0)
 
 

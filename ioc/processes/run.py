@@ -9,6 +9,7 @@ terminal, or to a file that only its owner can read, never to a log.
 """
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -177,8 +178,19 @@ def _welcome(settings: Settings, spoken: _Spoken, *, simulators: bool) -> None:
         write_private(path, text + "\n")
         spoken.say(f"One-time sign-in links are in {path}")
     if simulators:
-        spoken.show(f"Try: {_python()} -m simulators scenario accident")
+        spoken.show(f"Try: {scenario_command(settings)}")
     spoken.show("Stop: Ctrl-C")
+
+
+def scenario_command(settings: Settings) -> str:
+    """A command for another terminal, which knows none of this centre's settings: it works as it stands."""
+    defaults = Settings()
+    url, usual = (url_on_this_machine(one.host, one.port) for one in (settings, defaults))
+    told = {"IOC_URL": url} if url != usual else {}
+    if settings.data != defaults.data:
+        told["IOC_DATA"] = str(settings.data)
+    before = "".join(f"{name}={shlex.quote(value)} " for name, value in told.items())
+    return f"{before}{_python()} -m simulators scenario accident"
 
 
 def _python() -> str:

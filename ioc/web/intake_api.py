@@ -36,7 +36,8 @@ def intake_api(intake: Intake, limits: IntakeLimits) -> APIRouter:
         "/feeds/{feed}/messages",
         tags=["intake"],
         summary="Send messages of a feed",
-        description="Body: a JSON array (`application/json`) or one message per line (`application/x-ndjson`).",
+        description="Body: a JSON array (`application/json`) or one message per line (`application/x-ndjson`)."
+        " Of two fields with one name in one object the last one counts.",
         status_code=202,
         responses={
             422: {"description": "nothing of it could be used"},

@@ -10,13 +10,24 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from ioc.errors import IocError, PortInUse, SettingsError
 from ioc.processes.data_folder import make_data_folder, only_run, write_private
 from ioc.processes.port import check_port, why_not_ready
-from ioc.settings import PROJECT
+from ioc.processes.run import scenario_command
+from ioc.settings import PROJECT, Settings
+from tests.simulators.peer import KEY, Peer, serving
+
+ROAD = {"id": "a1", "kind": "road_segment", "title_vi": "QL13", "group": "QL13", "lat": 11.0, "lon": 106.6}
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    with serving(Peer([ROAD], [])) as running:
+        yield running
 
 
 def free_port() -> int:
@@ -118,6 +129,26 @@ def test_run_refuses_a_used_port_before_it_makes_a_store(tmp_path: Path) -> None
     assert answer.stderr.count("\n") == 1
     assert "IOC_PORT" in answer.stderr
     assert not list((tmp_path / "data").glob("*.db"))
+
+
+def test_the_command_to_try_is_short_where_everything_is_usual() -> None:
+    command = scenario_command(Settings())
+    assert command.endswith(" -m simulators scenario accident")
+    assert "IOC_" not in command
+
+
+@pytest.mark.slow
+def test_the_command_to_try_works_in_another_terminal_as_it_stands(peer: Peer, tmp_path: Path) -> None:
+    data = tmp_path / "a folder's name"
+    data.mkdir()
+    (data / "simulators.key").write_text(KEY)
+    port = urlsplit(peer.url).port
+    assert port is not None
+    command = scenario_command(Settings(data=data, port=port))
+    environ = {name: text for name, text in os.environ.items() if not name.startswith("IOC_")}
+    with subprocess.Popen(command, shell=True, cwd=PROJECT, env=environ, start_new_session=True) as started:
+        peer.wait_for(lambda: bool(peer.stored("traffic")))
+        os.killpg(started.pid, signal.SIGINT)
 
 
 class Centre:
