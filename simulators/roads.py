@@ -26,11 +26,11 @@ class RoadClass:
 # Ordered: the first pattern that fits counts. Capacities are far above those of a road of cars alone, because
 # motorcycles ride side by side in a lane.
 ROAD_CLASSES = (
-    RoadClass("main_artery", r"ql13|quoclo13|nationalroad13|dailobinhduong", 6, 12_000, 58.0, 1.13),
-    RoadClass("expressway", r"myphuoc|caotoc|expressway", 6, 11_000, 70.0, 1.07),
-    RoadClass("national", r"ql\d|quoclo|nationalroad|xalo|duonghochiminh", 4, 7_500, 60.0, 0.95),
-    RoadClass("ring", r"vanhdai|ringroad", 6, 9_500, 65.0, 0.92),
-    RoadClass("provincial", r"dt\d|tinhlo|provincialroad", 4, 5_600, 50.0, 0.88),
+    RoadClass("main_artery", r"ql13|quoclo13|nationalroad13|dailobinhduong", 6, 12_000, 58.0, 1.17),
+    RoadClass("expressway", r"myphuoc|caotoc|expressway", 6, 11_000, 70.0, 1.12),
+    RoadClass("national", r"ql\d|quoclo|nationalroad|xalo|duonghochiminh", 4, 7_500, 60.0, 1.05),
+    RoadClass("ring", r"vanhdai|ringroad", 6, 9_500, 65.0, 1.02),
+    RoadClass("provincial", r"dt\d|tinhlo|provincialroad", 4, 5_600, 50.0, 1.08),
     RoadClass("district", r"dh\d|huonglo", 2, 2_600, 45.0, 0.7),
     RoadClass("street", r"", 2, 3_200, 40.0, 0.82),
 )

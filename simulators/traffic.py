@@ -34,11 +34,13 @@ ACCIDENT_PERIOD = 10  # seconds: around an accident the segments report more oft
 DAYS_KEPT = 3
 TOGETHER = 5  # periods in one message of the longer past
 
-# Share of the day's highest demand by hour. All days begin and end alike, so midnight is no step.
+# Share of the day's highest demand by hour. The rush hours of the province's cities are 6:30–8:30 and 16:00–18:30 on
+# working days; heights and the rest are assumed, since nobody publishes counts. All days begin and end alike, so
+# midnight is no step.
 _WORKING = (
-    (0, 0.07), (3, 0.04), (4.5, 0.08), (5.5, 0.28), (6.5, 0.88), (7.25, 1.0), (8, 0.95), (8.5, 0.8), (9.5, 0.58),
-    (11, 0.6), (11.75, 0.62), (12.5, 0.46), (13.25, 0.52), (14.5, 0.56), (15.5, 0.68), (16, 0.85), (17, 1.0),
-    (17.75, 0.98), (18.5, 0.82), (19.5, 0.62), (21, 0.42), (22.5, 0.2), (24, 0.07),
+    (0, 0.07), (3, 0.04), (4.5, 0.08), (5.5, 0.28), (6.25, 0.8), (6.75, 0.98), (7.25, 1.0), (8, 0.97), (8.5, 0.85),
+    (9.5, 0.58), (11, 0.6), (11.75, 0.62), (12.5, 0.46), (13.25, 0.52), (14.5, 0.56), (15.5, 0.7), (16, 0.88),
+    (16.75, 0.99), (17.25, 1.0), (18, 0.96), (18.5, 0.84), (19.5, 0.6), (21, 0.42), (22.5, 0.2), (24, 0.07),
 )  # fmt: skip
 _SATURDAY = (
     (0, 0.07), (3, 0.04), (5, 0.12), (6.5, 0.52), (7.5, 0.66), (9, 0.6), (11, 0.62), (12.5, 0.46), (14, 0.5),

@@ -78,6 +78,24 @@ def test_rush_hours_are_busier_and_slower_than_noon_and_night(places: Territory)
         assert hour(day.occupancy, rush) > 1.5 * hour(day.occupancy, 12.25)
 
 
+def test_rush_hours_are_seen_in_the_province_and_on_its_main_roads(places: Territory) -> None:
+    def mean_speed(traffic: Traffic, day: date, at: float) -> float:
+        span = slice(int(at * 60), int(at * 60) + 30)
+        vehicles, speed = traffic.day(day).vehicles[:, span], traffic.day(day).speed_kmh[:, span]
+        return float((vehicles * speed).sum() / vehicles.sum())
+
+    traffic = Traffic(1, 60, places.segments)
+    for rush in (7, 7.5, 16.5, 17, 17.5):
+        assert 38 <= mean_speed(traffic, FRIDAY, rush) <= 42
+        assert mean_speed(traffic, SUNDAY, rush) > 48
+    assert mean_speed(traffic, FRIDAY, 12.25) > 51
+    speed = traffic.day(FRIDAY).speed_kmh[:, 7 * 60 : 7 * 60 + 30].mean(axis=1)
+    jammed = {one.road for one, now in zip(places.segments, speed, strict=True) if now < one.kind.free_speed_kmh / 2}
+    assert {"QL13", "ĐT743"} <= jammed
+    slow = sum(now < 0.7 * one.kind.free_speed_kmh for one, now in zip(places.segments, speed, strict=True))
+    assert 30 <= slow <= 90  # of 250: seen, but not everywhere
+
+
 def test_days_off_are_quieter(places: Territory) -> None:
     traffic = Traffic(1, 60, places.segments)
     friday, sunday, new_year = (int(traffic.day(day).vehicles.sum()) for day in (FRIDAY, SUNDAY, LUNAR_NEW_YEAR))
