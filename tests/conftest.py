@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.databases import drop_all
+from tests.streams.small_centre import SmallCentre, build_template, copy_centre
+
 if TYPE_CHECKING:
     from scripts.parts.kafka import Kafka
     from scripts.parts.postgres import Postgres
@@ -224,6 +227,17 @@ def postgres() -> Iterator[PostgresServer]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """Runs a test on both databases: the URL of a server, or None for SQLite; see `tests/databases.py`."""
+    if request.param == "sqlite":
+        yield None
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    yield server.url
+    drop_all()
+
+
 @pytest.fixture
 def mortal_postgres(postgres: PostgresServer) -> "Iterator[Postgres]":
     """The same server, to be killed and frozen; it runs again when the test is over."""
@@ -233,3 +247,18 @@ def mortal_postgres(postgres: PostgresServer) -> "Iterator[Postgres]":
     postgres.server.thaw()
     if postgres.server.pid is None:
         postgres.server.start()
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory, database: str | None) -> Path:
+    """The folder of the small centre of tests/streams, on both databases; `copy_centre` makes centres of it."""
+    folder = tmp_path_factory.mktemp("template")
+    build_template(folder, database)
+    return folder
+
+
+@pytest.fixture
+def centre(template: Path, tmp_path: Path) -> Iterator[SmallCentre]:
+    made = copy_centre(template, tmp_path / "centre")
+    yield made
+    made.drop()

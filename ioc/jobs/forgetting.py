@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ioc.broker.embedded import EmbeddedBroker
 from ioc.broker.port import Broker
 from ioc.model.windows import DAY, LEVELS, MINUTE, Keeping, Level
-from ioc.store import dead_letters, rolling, streams, writing
+from ioc.store import days, dead_letters, rolling, streams, writing
 from ioc.store.engine import Store
 
 OWNERS_AT_ONCE = 100
@@ -27,10 +27,13 @@ class KeepingRules:
 
 
 def forget(store: Store, broker: Broker, rules: KeepingRules, now: int) -> dict[str, int]:
-    """Drop what has outlived its keeping time; rows dropped by what they were. Of the log a portion at a time."""
+    """Drop what has outlived its keeping time; rows (or days) by what they were. Of the log a portion at a time."""
     dropped: dict[str, int] = {}
     for level in LEVELS[:-1]:
-        if _moved(store, level, rules.windows.first_kept(level, now, rules.day_offset)):
+        moved = _moved(store, level, rules.windows.first_kept(level, now, rules.day_offset))
+        if level.daily and store.dialect == "postgresql":
+            dropped[f"days_{level.id}"] = _forget_days(store, level)
+        elif moved:
             dropped[f"windows_{level.id}"] = _forget_windows(store, level)
     with store.writing() as connection:
         dropped["changes"] = writing.forget_changes(connection, now - CHANGES_KEPT)
@@ -49,6 +52,12 @@ def _moved(store: Store, level: Level, start: int) -> bool:
         return start > rolling.load_kept_from(connection)[level.number] and rolling.move_kept_from(
             connection, level, start
         )
+
+
+def _forget_days(store: Store, level: Level) -> int:
+    """Drop the days that the level no longer keeps, also those that an earlier run could not drop."""
+    with store.writing() as connection:
+        return days.drop_days(connection, level, rolling.load_kept_from(connection)[level.number])
 
 
 def _forget_windows(store: Store, level: Level) -> int:

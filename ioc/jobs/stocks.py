@@ -145,7 +145,7 @@ class StockWatch:
 
     def _write(self, connection: Connection, table: Integers) -> None:
         """Put each window into the finest level that keeps its time."""
-        kept_from = rolling.load_kept_from(connection)
+        kept_from = rolling.hold_kept_from(connection)
         for level in LEVELS:
             of_level = _of_level(table, level, kept_from)
             if of_level.shape[1]:

@@ -24,6 +24,11 @@ class Level:
     id: str
     width: int
 
+    @property
+    def daily(self) -> bool:
+        """Whether it is kept and dropped by whole days in UTC: the two that hold most of all rows."""
+        return self.width <= MINUTE
+
 
 LEVELS: Final = (
     Level(0, "10s", 10 * SECOND),
@@ -50,14 +55,14 @@ class Keeping:
 
     ages: tuple[int, int, int, int]
 
-    def level_for(self, at: int, now: int, day_offset: int) -> Level:
-        """The finest level that is sure to keep `at`."""
-        kept = (level for level in LEVELS[:-1] if at >= self.first_kept(level, now, day_offset))
-        return next(kept, COARSEST)
-
     def first_kept(self, level: Level, now: int, day_offset: int) -> int:
-        """From when `level` is to be kept: the start of a bucket of the level above; no answer for the coarsest."""
+        """From when `level` is to be kept: the start of a bucket of the level above, or of a day in UTC.
+
+        No answer for the coarsest.
+        """
         parent = LEVELS[level.number + 1]
+        if level.daily:
+            return (now - self.ages[level.number]) // DAY * DAY
         return bucket_start(now - self.ages[level.number], parent, day_offset)
 
     def starts(self, now: int, day_offset: int) -> tuple[int, ...]:

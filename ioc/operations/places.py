@@ -25,7 +25,8 @@ from ioc.settings import Settings
 from ioc.store.access import Connection
 from ioc.store.engine import Store
 from ioc.store.registry import Registry, load_registry
-from ioc.store.series_reading import Clock, read_kept_from
+from ioc.store.rolling import load_kept_from
+from ioc.store.series_reading import Clock
 from ioc.store.territory import load_territory, loaded_provinces
 
 UNSEEN: Final = "there is no such place, or it is not yours to see: GET /api/v1/units and /api/v1/assets list yours"
@@ -208,7 +209,7 @@ class Province:
 
     def clock(self, connection: Connection, atlas: Atlas, now: datetime) -> Clock:
         at = milliseconds(now)
-        return Clock(at, int(self.settings.rollup_lag * 1000), read_kept_from(connection), atlas.day_offset(at))
+        return Clock(at, int(self.settings.rollup_lag * 1000), load_kept_from(connection), atlas.day_offset(at))
 
     def preferred_origins(self) -> tuple[Origin, ...]:
         if self.settings.allow_simulated:

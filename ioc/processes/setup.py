@@ -49,7 +49,7 @@ def main(settings: Settings) -> int:
 def _load(settings: Settings, store: Store, province: Province, folder: Path) -> None:
     """Put the province into the store unless it is there as it stands in its folder."""
     digest = _digest(folder)
-    with store.writing() as connection:
+    with store.changing_tables() as connection:
         register_series(connection, SERIES)
         if any(row.id == province.id and row.digest == digest for row in loaded_provinces(connection)):
             return

@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, update
 
 from ioc.model.windows import HOUR
 from ioc.store.schema import dead_letter_counts, dead_letters
-from ioc.store.statements import execute_rows, insert_into, larger, smaller
+from ioc.store.statements import insert_into, larger, smaller
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One refused message. Without topic and offset it was refused at the intake."""
+    """One refused message. Without topic and offset it was refused at the intake.
+
+    `key` is the one that it had in the log, where that and its headers are known.
+    """
 
     feed: str
     source: str
@@ -27,10 +30,12 @@ class DeadLetter:
     topic: str | None = None
     partition: int | None = None
     offset: int | None = None
+    key: bytes | None = None
 
 
 @lru_cache
 def _counting(dialect: str) -> Any:
+    """Counts a group; RETURNING how many were kept before, and from here on nobody else keeps of the same group."""
     counts = dead_letter_counts
     statement = insert_into(counts, dialect)
     new = statement.excluded
@@ -38,7 +43,6 @@ def _counting(dialect: str) -> Any:
         index_elements=list(counts.primary_key),
         set_={
             "count": counts.c["count"] + new["count"],
-            "kept": counts.c["kept"] + new["kept"],
             "first_offset": smaller(
                 dialect,
                 func.coalesce(counts.c.first_offset, new.first_offset),
@@ -50,7 +54,7 @@ def _counting(dialect: str) -> Any:
                 func.coalesce(new.last_offset, counts.c.last_offset),
             ),
         },
-    )
+    ).returning(counts.c.kept)
 
 
 def add_dead_letters(connection: Connection, letters: Sequence[DeadLetter], cap: int, body_bytes: int) -> None:
@@ -58,23 +62,20 @@ def add_dead_letters(connection: Connection, letters: Sequence[DeadLetter], cap:
     grouped: dict[tuple[str, str, str, int], list[DeadLetter]] = defaultdict(list)
     for letter in letters:
         grouped[letter.feed, letter.source, letter.kind, letter.at // HOUR * HOUR].append(letter)
-    counts: list[tuple[Any, ...]] = []
     for (feed, source, kind, hour), group in sorted(grouped.items()):
-        table = dead_letter_counts
-        kept = connection.execute(
-            select(table.c.kept).where(
-                and_(table.c.feed == feed, table.c.source == source, table.c.kind == kind, table.c.hour == hour)
-            )
-        ).scalar()
-        keep = group[: max(0, cap - (kept or 0))]
+        offsets = [letter.offset for letter in group if letter.offset is not None]
+        key = {"feed": feed, "source": source, "kind": kind, "hour": hour}
+        first_and_last = {"first_offset": min(offsets, default=None), "last_offset": max(offsets, default=None)}
+        counted = {"count": len(group), "kept": 0, **first_and_last}
+        kept = connection.execute(_counting(connection.dialect.name), key | counted).scalar_one()
+        keep = group[: max(0, cap - kept)]
         if keep:
             connection.execute(insert(dead_letters), [_row(letter, body_bytes) for letter in keep])
-        offsets = [letter.offset for letter in group if letter.offset is not None]
-        counts.append(
-            (feed, source, kind, hour, len(group), len(keep), min(offsets, default=None), max(offsets, default=None))
-        )
-    names = ("feed", "source", "kind", "hour", "count", "kept", "first_offset", "last_offset")
-    execute_rows(connection, _counting(connection.dialect.name), names, counts)
+            connection.execute(
+                update(dead_letter_counts)
+                .where(*(dead_letter_counts.c[name] == value for name, value in key.items()))
+                .values(kept=kept + len(keep))
+            )
 
 
 def _row(letter: DeadLetter, body_bytes: int) -> dict[str, Any]:

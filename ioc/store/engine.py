@@ -1,8 +1,13 @@
 """Opening the store, and the two kinds of transaction: one that reads, one that writes.
 
+On both databases a transaction that reads sees one moment and waits for no writer.
+
 On SQLite a transaction that writes takes the write lock at its start (BEGIN IMMEDIATE): taking it half-way is what
-gives "database is locked" under several writers. A transaction that reads stays deferred, so that readers, which
-see one snapshot in WAL mode, never wait for a writer.
+gives "database is locked" under several writers. A transaction that reads stays deferred, as WAL mode wants it.
+
+On PostgreSQL one that reads is REPEATABLE READ and read-only, which is never refused; one that writes is READ
+COMMITTED: its statements look at rows as they are once they have their locks, which is what the compare-and-set of
+a position and the additive upserts of windows need.
 """
 
 import sqlite3
@@ -11,11 +16,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from ioc.errors import StoreError
+from ioc.store.arrays import IntegersDumper
 
 __all__ = ["Connection", "Store"]
 
@@ -23,6 +31,31 @@ BUSY_TIMEOUT_MS: Final = 30_000
 """How long a writer waits for another writer; the longest transactions are of one chunk of roll-ups (0.1 s)."""
 
 CACHE_KIB: Final = 64 * 1024
+
+POSTGRES_OPTIONS: Final = {
+    # No statement of ours takes a second where all is well; what hangs must not hold its locks for ever. Migrations
+    # and copies set their own.
+    "statement_timeout": "60s",
+    "lock_timeout": "30s",
+    # A program that is frozen in the middle of a transaction would block every other writer of the same rows.
+    "idle_in_transaction_session_timeout": "30s",
+    "timezone": "UTC",
+}
+"""Settings of every session; `options` in the URL takes their place."""
+
+POSTGRES_CONNECTING: Final = {
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",  # ms without an answer after which a connection counts as lost
+    "application_name": "ioc",
+}
+"""libpq's parameters; those in the URL take their place."""
+
+
+TABLES_LOCK: Final = 0x10C_7AB1
+"""Of PostgreSQL's advisory lock under which tables are made."""
 
 
 class Store:
@@ -42,7 +75,7 @@ class Store:
             ) from error
         if parsed.get_backend_name() == "sqlite":
             return cls(_sqlite_engine(parsed))
-        return cls(create_engine(parsed, hide_parameters=True, pool_pre_ping=True))
+        return cls(_postgres_engine(parsed))
 
     @property
     def dialect(self) -> str:
@@ -52,6 +85,8 @@ class Store:
     def reading(self) -> Iterator[Connection]:
         """A transaction that only reads: one consistent snapshot."""
         with _as_store_error(), self.engine.connect() as connection:
+            if self.dialect == "postgresql":
+                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
 
     @contextmanager
@@ -62,6 +97,16 @@ class Store:
             with connection.begin():
                 yield connection
 
+    @contextmanager
+    def changing_tables(self) -> Iterator[Connection]:
+        """As `writing`, for making tables or loading a territory: one program at a time, however long it takes."""
+        with self.writing() as connection:
+            if self.dialect == "postgresql":
+                for setting in ("statement_timeout", "lock_timeout"):
+                    connection.exec_driver_sql(f"SET LOCAL {setting} = 0")
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({TABLES_LOCK})")
+            yield connection
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -71,7 +116,31 @@ def _as_store_error() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise StoreError(f"the store did not do what was asked: {error.orig}") from error
+        raise StoreError(f"the store did not do what was asked: {_reason(error)}") from error
+
+
+def _reason(error: DBAPIError) -> str:
+    """What the database says; without the details of PostgreSQL, which quote rows."""
+    if isinstance(error.orig, psycopg.Error) and error.orig.diag.message_primary:
+        return error.orig.diag.message_primary
+    return str(error.orig)
+
+
+def _postgres_engine(url: URL) -> Engine:
+    options = " ".join(f"-c {name}={value}" for name, value in POSTGRES_OPTIONS.items())
+    defaults = POSTGRES_CONNECTING | {"options": options}
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        hide_parameters=True,
+        pool_pre_ping=True,
+        connect_args={name: value for name, value in defaults.items() if name not in url.query},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: psycopg.Connection, _record: Any) -> None:
+        connection.adapters.register_dumper(np.ndarray, IntegersDumper)
+
+    return engine
 
 
 def _sqlite_engine(url: URL) -> Engine:

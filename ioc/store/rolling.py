@@ -8,28 +8,31 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
+    FromClause,
     Integer,
     MetaData,
     SmallInteger,
     Table,
     delete,
     insert,
+    literal_column,
     select,
     tuple_,
     update,
 )
 
 from ioc.model.columns import COLUMNS, Integers, table_of
-from ioc.model.windows import Level
+from ioc.model.windows import LEVELS, Level
 from ioc.store.packing import unpack_keys
 from ioc.store.schema import kept_from, latest, marks, turns, windows
-from ioc.store.statements import execute_rows, insert_into, integer_rows
+from ioc.store.statements import execute_integers, execute_rows, insert_into, integer_rows, rows_of_arrays
 
 _CHUNK: Final = 500
 _OWNER: Final = ("series", "place", "origin")
+_KEY: Final = COLUMNS[:4]
 _ROLL_UP: Final = "roll-up"
 
-# Keys to look for, joined instead of sent one by one. It lives as long as the connection.
+# SQLite: keys to look for, joined instead of sent one by one. It lives as long as the connection.
 _wanted: Final = Table(
     "wanted",
     MetaData(),
@@ -43,24 +46,29 @@ _wanted: Final = Table(
 
 def windows_below(connection: Connection, level: Level, keys: Integers) -> Integers:
     """All windows of the next finer level inside the buckets `keys` (n, 4) of `level`, as a table."""
-    finer = windows[level.number - 1]
-    _wanted.create(connection, checkfirst=True)
-    connection.execute(delete(_wanted))
-    names = ("series", "place", "origin", "start")
-    execute_rows(connection, insert(_wanted), names, (tuple(key) for key in keys.tolist()))
-    statement = (
+    if connection.dialect.name == "sqlite":
+        _wanted.create(connection, checkfirst=True)
+        connection.execute(delete(_wanted))
+        execute_integers(connection, insert(_wanted), _KEY, keys.T)
+        return table_of(integer_rows(connection, _below(level.number, _wanted)))
+    statement = _below(level.number, rows_of_arrays(_KEY))
+    return table_of(integer_rows(connection, statement, dict(zip(_KEY, keys.T, strict=True))))
+
+
+def _below(level: int, wanted: FromClause) -> Any:
+    finer = windows[level - 1]
+    return (
         select(*(finer.c[name] for name in COLUMNS))
-        .select_from(_wanted)
+        .select_from(wanted)
         .join(
             finer,
-            (finer.c.series == _wanted.c.series)
-            & (finer.c.place == _wanted.c.place)
-            & (finer.c.origin == _wanted.c.origin)
-            & (finer.c.start >= _wanted.c.start)
-            & (finer.c.start < _wanted.c.start + level.width),
+            (finer.c.series == wanted.c.series)
+            & (finer.c.place == wanted.c.place)
+            & (finer.c.origin == wanted.c.origin)
+            & (finer.c.start >= wanted.c.start)
+            & (finer.c.start < wanted.c.start + literal_column(str(LEVELS[level].width))),
         )
     )
-    return table_of(integer_rows(connection, statement))
 
 
 def windows_between(
@@ -98,7 +106,12 @@ def take_turn(connection: Connection, seen: int) -> bool:
 
 
 def load_kept_from(connection: Connection) -> tuple[int, ...]:
-    """From when each level but the coarsest is kept, from fine to coarse. It does not move in this transaction."""
+    """From when each level but the coarsest is kept, from fine to coarse; empty where everything still is."""
+    return tuple(connection.execute(select(kept_from.c.start).order_by(kept_from.c.level)).scalars())
+
+
+def hold_kept_from(connection: Connection) -> tuple[int, ...]:
+    """As `load_kept_from`, and it does not move until this transaction, which writes, is over."""
     rows = connection.execute(select(kept_from.c.start).order_by(kept_from.c.level).with_for_update(read=True))
     return tuple(rows.scalars())
 
@@ -141,7 +154,7 @@ def window_owners(connection: Connection, level: Level) -> list[tuple[int, int, 
 
 
 def forget_windows(connection: Connection, level: Level, owners: Sequence[tuple[int, int, int]]) -> int:
-    """Drop the windows of these (series, place, origin) that their level no longer keeps; how many were dropped."""
+    """SQLite: drop the windows of these (series, place, origin) that their level no longer keeps; how many."""
     before = load_kept_from(connection)[level.number]
     table = windows[level.number]
     dropped = 0

@@ -158,7 +158,7 @@ series = Table(
 
 
 def _windows(level: Level) -> Table:
-    return Table(
+    table = Table(
         f"windows_{level.id}",
         metadata,
         Column("series", SmallInteger, primary_key=True, autoincrement=False),
@@ -174,6 +174,9 @@ def _windows(level: Level) -> Table:
         Column("last", BigInteger, nullable=False),
         sqlite_with_rowid=False,
     )
+    if level.daily:  # its partitions: ioc/store/days.py
+        table.dialect_options["postgresql"]["partition_by"] = "RANGE (start)"
+    return table
 
 
 windows: Final[tuple[Table, ...]] = tuple(_windows(level) for level in LEVELS)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, Table, and_, func, select, union_all
 
 from ioc.model.columns import COLUMNS, Integers, table_of
 from ioc.model.windows import COARSEST, LEVELS, Level, bucket_start
-from ioc.store.schema import kept_from, latest, positions, windows
+from ioc.store.schema import latest, positions, windows
 
 # --- spans -----------------------------------------------------------------------------------------------------
 
@@ -53,11 +53,6 @@ class Clock:
     def floor(self, at: int) -> int:
         """`at` down to the start of the finest bucket that still exists there."""
         return bucket_start(at, self.level_for(at), self.day_offset)
-
-
-def read_kept_from(connection: Connection) -> tuple[int, ...]:
-    """From when each level but the coarsest is kept, from fine to coarse; empty where everything still is."""
-    return tuple(connection.execute(select(kept_from.c.start).order_by(kept_from.c.level)).scalars())
 
 
 def pieces_by_step(step: Level, start: int, end: int, clock: Clock) -> list[Piece]:

@@ -9,12 +9,16 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, insert, literal_column, select
 
-from ioc.model.columns import COLUMNS, COUNT, Integers, unique_rows
+from ioc.model.columns import COLUMNS, COUNT, KEY, START, Integers, unique_rows
 from ioc.model.windows import Level
+from ioc.store.days import make_days
 from ioc.store.packing import pack_keys, pack_triples
 from ioc.store.schema import changes, latest, marks, windows, writers
 from ioc.store.statements import (
+    execute_integers,
     execute_rows,
+    given_keys,
+    insert_integers,
     insert_into,
     is_newer,
     larger,
@@ -32,7 +36,7 @@ _LATEST_NAMES: Final = ("series", "place", "origin", "at", "as_of", "value")
 @lru_cache
 def _adding(level: int, dialect: str) -> Any:
     table = windows[level]
-    statement = insert_into(table, dialect)
+    statement = insert_integers(table, COLUMNS, dialect)
     new = statement.excluded
     return statement.on_conflict_do_update(
         index_elements=list(table.primary_key),
@@ -49,7 +53,7 @@ def _adding(level: int, dialect: str) -> Any:
 @lru_cache
 def _replacing(level: int, dialect: str) -> Any:
     table = windows[level]
-    statement = insert_into(table, dialect)
+    statement = insert_integers(table, COLUMNS, dialect)
     return statement.on_conflict_do_update(
         index_elements=list(table.primary_key),
         set_={name: statement.excluded[name] for name in COLUMNS[4:]},
@@ -57,21 +61,21 @@ def _replacing(level: int, dialect: str) -> Any:
 
 
 @lru_cache
-def _emptied(level: int) -> Any:
+def _emptied(level: int, dialect: str) -> Any:
     table = windows[level]
     is_empty = table.c["count"] == literal_column("0")  # not a parameter: rows give only the key
-    return delete(table).where(is_empty, *(table.c[name] == bindparam(name) for name in _KEY_NAMES))
+    return delete(table).where(is_empty, given_keys(table, _KEY_NAMES, dialect))
 
 
 @lru_cache
-def _removing(level: int) -> Any:
+def _removing(level: int, dialect: str) -> Any:
     table = windows[level]
-    return delete(table).where(*(table.c[name] == bindparam(name) for name in _KEY_NAMES))
+    return delete(table).where(given_keys(table, _KEY_NAMES, dialect))
 
 
 @lru_cache
 def _newest(dialect: str) -> Any:
-    statement = insert_into(latest, dialect)
+    statement = insert_integers(latest, _LATEST_NAMES, dialect)
     new = statement.excluded
     return statement.on_conflict_do_update(
         index_elements=list(latest.primary_key),
@@ -86,43 +90,41 @@ def _newest(dialect: str) -> Any:
 
 @lru_cache
 def _stated(dialect: str) -> Any:
-    statement = insert_into(latest, dialect)
+    statement = insert_integers(latest, _LATEST_NAMES, dialect)
     return statement.on_conflict_do_update(
         index_elements=list(latest.primary_key),
         set_={name: statement.excluded[name] for name in _LATEST_NAMES[3:]},
     )
 
 
-def _tuples(columns: Integers) -> list[tuple[int, ...]]:
-    """Rows of Python integers, which is what drivers take."""
-    return list(zip(*columns.tolist(), strict=True))
-
-
 def add_windows(connection: Connection, level: Level, table: Integers) -> None:
     """Add a folded table to the windows of a level. Rows whose count comes back to zero are taken away."""
-    execute_rows(connection, _adding(level.number, connection.dialect.name), COLUMNS, _tuples(table))
-    taken_back = _tuples(table[:4, table[COUNT] <= 0])
-    execute_rows(connection, _emptied(level.number), _KEY_NAMES, taken_back)
+    dialect = connection.dialect.name
+    make_days(connection, level, table[START])
+    execute_integers(connection, _adding(level.number, dialect), COLUMNS, table)
+    taken_back = table[KEY, table[COUNT] <= 0]
+    execute_integers(connection, _emptied(level.number, dialect), _KEY_NAMES, taken_back)
 
 
 def replace_windows(connection: Connection, level: Level, table: Integers) -> None:
     """Put a folded table in place of what these windows held."""
-    execute_rows(connection, _replacing(level.number, connection.dialect.name), COLUMNS, _tuples(table))
+    make_days(connection, level, table[START])
+    execute_integers(connection, _replacing(level.number, connection.dialect.name), COLUMNS, table)
 
 
 def remove_windows(connection: Connection, level: Level, keys: Integers) -> None:
     """Take away the windows of these keys, shape (n, 4)."""
-    execute_rows(connection, _removing(level.number), _KEY_NAMES, _tuples(keys.T))
+    execute_integers(connection, _removing(level.number, connection.dialect.name), _KEY_NAMES, keys.T)
 
 
 def upsert_latest(connection: Connection, rows: Integers) -> None:
     """Rows (series, place, origin, at, as_of, value): the newest by time, then value, stands."""
-    execute_rows(connection, _newest(connection.dialect.name), _LATEST_NAMES, _tuples(rows.T))
+    execute_integers(connection, _newest(connection.dialect.name), _LATEST_NAMES, rows.T)
 
 
 def replace_latest(connection: Connection, rows: Integers) -> None:
     """Rows (series, place, origin, at, as_of, value) in place of what was known, newer or not."""
-    execute_rows(connection, _stated(connection.dialect.name), _LATEST_NAMES, _tuples(rows.T))
+    execute_integers(connection, _stated(connection.dialect.name), _LATEST_NAMES, rows.T)
 
 
 def append_marks(connection: Connection, level: Level, keys: Integers) -> None:

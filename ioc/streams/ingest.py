@@ -164,7 +164,7 @@ class Ingest:
                 for partition, said in decoded.items()
             }
             parts += self._apply_cases(connection, decoded.values())
-            result = folded(parts, rolling.load_kept_from(connection), self._rules)
+            result = folded(parts, rolling.hold_kept_from(connection), self._rules)
             for level, table in result.windows.items():
                 writing.add_windows(connection, level, table)
             writing.upsert_latest(connection, result.latest)

@@ -190,7 +190,7 @@ def test_any_order_of_reports_comes_to_the_same_stocks(
                 _catch_up(centre, watch)
         _catch_up(centre, watch)
         days = stored(centre.store).windows["1d"]
-        centre.close()
+        centre.drop()
     found = {
         (series, place, (start - MIDNIGHT) // DAY): row[6]
         for (series, place, _, start), row in days.items()

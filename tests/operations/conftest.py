@@ -7,18 +7,11 @@ import pytest
 
 from ioc.settings import Settings
 from tests.operations.rows import Rows
-from tests.streams.small_centre import build_template, copy_centre
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("operations-template")
-    build_template(folder)
-    return folder
+from tests.streams.small_centre import copy_centre
 
 
 @pytest.fixture
 def rows(template: Path, tmp_path: Path) -> Iterator[Rows]:
     small = copy_centre(template, tmp_path / "centre")
     yield Rows(small, Settings.load({"IOC_DATA": str(tmp_path / "centre")}, folder=tmp_path))
-    small.close()
+    small.drop()

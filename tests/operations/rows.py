@@ -9,12 +9,14 @@ from typing import Any, Final
 from sqlalchemy import Table, delete, insert
 
 from ioc.model.access import Kind, Permission, Principal
+from ioc.model.columns import table_of
 from ioc.model.origins import Origin
 from ioc.model.windows import BY_ID
 from ioc.operations.intake import Intake
 from ioc.operations.places import Province, milliseconds
 from ioc.settings import Settings
 from ioc.store import schema
+from ioc.store.writing import replace_windows
 from tests.streams.small_centre import SmallCentre
 
 NOW: Final = datetime(2026, 11, 21, 8, 0, 30, tzinfo=UTC)
@@ -88,20 +90,21 @@ class Rows:
         last: int | None = None,
     ) -> None:
         """One bucket; `total` is its sum in steps of the series' resolution."""
-        self.insert(
-            schema.windows[BY_ID[level].number],
-            series=self.series(series),
-            place=self.place(place),
-            origin=int(origin),
-            start=start,
-            count=count,
-            weight=count if weight is None else weight,
-            sum=total,
-            min=total if least is None else least,
-            max=total if most is None else most,
-            last_at=start,
-            last=total if last is None else last,
+        row = (
+            self.series(series),
+            self.place(place),
+            int(origin),
+            start,
+            count,
+            count if weight is None else weight,
+            total,
+            total if least is None else least,
+            total if most is None else most,
+            start,
+            total if last is None else last,
         )
+        with self.small.store.writing() as connection:
+            replace_windows(connection, BY_ID[level], table_of([row]))
 
     def newest(
         self,

@@ -1,38 +1,25 @@
-"""Stores: an empty file, and the small centre of tests/streams."""
+"""Stores: an empty database of each kind."""
 
-import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ioc.store.engine import Store
-from tests.streams.conftest import centre, template
-
-__all__ = ["centre", "template"]
+from tests.databases import drop_database, new_database
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store.db"
+def url(tmp_path: Path, database: str | None) -> Iterator[str]:
+    """Of a database without tables."""
+    made = new_database(tmp_path, database)
+    yield made
+    drop_database(made)
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[Store]:
+def store(url: str) -> Iterator[Store]:
     """A store without tables."""
-    made = Store.open(f"sqlite:///{path}")
+    made = Store.open(url)
     yield made
     made.close()
-
-
-@pytest.fixture
-def everything(path: Path) -> Callable[[], list[str]]:
-    """All that the file holds, as SQL."""
-
-    def _everything() -> list[str]:
-        connection = sqlite3.connect(path)
-        lines = list(connection.iterdump())
-        connection.close()
-        return lines
-
-    return _everything

@@ -1,21 +1,21 @@
 """Migrations: they build what the schema says, and a store of another version is refused and left as it is."""
 
 import shutil
-import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect, text
 
 from ioc.errors import StoreError, StoreVersionError
 from ioc.store import migrations
 from ioc.store.engine import Store
 from ioc.store.schema import metadata
-
-Everything = Callable[[], list[str]]
+from tests.databases import drop_database, everything, new_database
 
 NEXT = """
 from alembic import op
@@ -30,28 +30,26 @@ def upgrade() -> None:
 """
 
 
-def _plan(path: Path) -> dict[str, tuple[object, ...]]:
-    """Per table: its columns, indexes and whether it has rowids, as SQLite has them."""
-    connection = sqlite3.connect(path)
-    tables = [
-        (name, sql)
-        for name, sql in connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
-        if not name.startswith(("sqlite_", "alembic_"))
-    ]
+def _words(index: Any) -> dict[str, str]:
+    return {name: str(value) for name, value in index.get("dialect_options", {}).items()}
+
+
+def _plan(store: Store) -> dict[str, tuple[object, ...]]:
+    """Per table: its columns, keys, indexes, and how the database stores it."""
     found: dict[str, tuple[object, ...]] = {}
-    for name, sql in tables:
-        indexes = sorted(
-            (row[2], row[3], row[4], tuple(connection.execute(f'PRAGMA index_info("{row[1]}")')))
-            for row in connection.execute(f'PRAGMA index_list("{name}")')
-        )
-        found[name] = (
-            tuple(connection.execute(f'PRAGMA table_info("{name}")')),
-            tuple(sorted(connection.execute(f'PRAGMA foreign_key_list("{name}")'))),
-            tuple(indexes),
-            "WITHOUT ROWID" in sql,
-            "CHECK" in sql,
-        )
-    connection.close()
+    with store.reading() as connection:
+        seen = inspect(connection)
+        sqlite = store.dialect == "sqlite"
+        kinds = "SELECT name, sql FROM sqlite_master" if sqlite else "SELECT relname, relkind FROM pg_class"
+        how = dict(tuple(row) for row in connection.execute(text(kinds)))
+        for name in seen.get_table_names():
+            columns = [{**one, "type": str(one["type"])} for one in seen.get_columns(name)]
+            indexes = sorted(str({**one, "dialect_options": _words(one)}) for one in seen.get_indexes(name))
+            checks, uniques = seen.get_check_constraints(name), seen.get_unique_constraints(name)
+            keys = sorted(map(str, [seen.get_pk_constraint(name), *seen.get_foreign_keys(name), *checks, *uniques]))
+            kind = "WITHOUT ROWID" in how[name] if sqlite else how[name]
+            found[name] = (columns, keys, indexes, kind)
+    found.pop("alembic_version", None)
     return found
 
 
@@ -75,28 +73,31 @@ def test_migrations_build_exactly_the_schema(store: Store) -> None:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
-def test_they_build_the_same_tables_as_the_schema_does(store: Store, path: Path, tmp_path: Path) -> None:
+def test_they_build_the_same_tables_as_the_schema_does(store: Store, database: str | None, tmp_path: Path) -> None:
     migrations.upgrade(store)
-    other = Store.open(f"sqlite:///{tmp_path / 'other.db'}")
+    (tmp_path / "other").mkdir()
+    url = new_database(tmp_path / "other", database)
+    other = Store.open(url)
     with other.writing() as connection:
         metadata.create_all(connection)
+    assert _plan(store) == _plan(other)
     other.close()
-    assert _plan(path) == _plan(tmp_path / "other.db")
+    drop_database(url)
 
 
-def test_doing_it_again_changes_nothing(store: Store, everything: Everything) -> None:
+def test_doing_it_again_changes_nothing(store: Store) -> None:
     migrations.upgrade(store)
-    before = everything()
+    before = everything(store)
     migrations.upgrade(store)
     migrations.require_current(store)
-    assert everything() == before
+    assert everything(store) == before
 
 
-def test_two_programs_may_do_it_at_once(store: Store, path: Path) -> None:
+def test_two_programs_may_do_it_at_once(store: Store, url: str) -> None:
     failed: list[BaseException] = []
 
     def _upgrade() -> None:
-        own = Store.open(f"sqlite:///{path}")
+        own = Store.open(url)
         try:
             migrations.upgrade(own)
         except BaseException as error:  # noqa: BLE001 - told below
@@ -117,15 +118,15 @@ def test_a_store_without_tables_is_refused_in_one_sentence(store: Store) -> None
         migrations.require_current(store)
 
 
-def test_a_store_of_a_newer_version_is_refused_and_untouched(store: Store, everything: Everything) -> None:
+def test_a_store_of_a_newer_version_is_refused_and_untouched(store: Store) -> None:
     migrations.upgrade(store)
     with store.writing() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    before = everything()
+    before = everything(store)
     for refusing in (migrations.upgrade, migrations.require_current):
         with pytest.raises(StoreVersionError, match=r"version 9999, which this program does not know.*IOC_STORE"):
             refusing(store)
-    assert everything() == before
+    assert everything(store) == before
 
 
 def test_an_older_store_is_refused_until_it_is_brought_up(store: Store, with_next: Callable[[str], None]) -> None:
@@ -142,11 +143,11 @@ def test_an_older_store_is_refused_until_it_is_brought_up(store: Store, with_nex
 
 
 def test_a_migration_that_fails_on_the_way_leaves_the_store_as_it_was(
-    store: Store, everything: Everything, with_next: Callable[[str], None]
+    store: Store, with_next: Callable[[str], None]
 ) -> None:
     migrations.upgrade(store)
-    before = everything()
+    before = everything(store)
     with_next('op.execute("INSERT INTO nowhere VALUES (1)")')
     with pytest.raises(StoreError):
         migrations.upgrade(store)
-    assert everything() == before
+    assert everything(store) == before

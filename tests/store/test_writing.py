@@ -11,7 +11,7 @@ from ioc.model.windows import FINEST
 from ioc.store import writing
 from ioc.store.packing import pack_keys, pack_triples, unpack_keys, unpack_triples
 from ioc.store.schema import windows
-from ioc.store.statements import execute_rows, insert_into
+from ioc.store.statements import execute_integers, execute_rows, insert_integers, insert_into
 from tests.streams.small_centre import SmallCentre
 
 
@@ -99,8 +99,16 @@ def test_a_damaged_row_is_said(blob: bytes) -> None:
         unpack_keys(blob)
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_rows_must_fit_their_statement(centre: SmallCentre) -> None:
     """Values in another order than the statement's parameters would go into the wrong columns silently."""
     names = ("place", "series", *COLUMNS[2:])
     with centre.store.writing() as connection, pytest.raises(ValueError, match="takes"):
         execute_rows(connection, insert_into(windows[0], "sqlite"), names, [(0,) * len(names)])
+
+
+def test_columns_must_fit_their_statement(centre: SmallCentre) -> None:
+    names = ("place", "series", *COLUMNS[2:])
+    statement = insert_integers(windows[0], COLUMNS, centre.store.dialect)
+    with centre.store.writing() as connection, pytest.raises(ValueError, match="columns"):
+        execute_integers(connection, statement, names[1:], np.zeros((len(names), 1), np.int64))

@@ -20,6 +20,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
+from sqlalchemy import update
 
 from ioc.feeds import FEEDS
 from ioc.jobs.rollups import roll_up
@@ -28,6 +29,7 @@ from ioc.processes.ingest import run as run_program
 from ioc.settings import Settings
 from ioc.store import cases, dead_letters, figures, streams, writing
 from ioc.store.engine import Connection, Store
+from ioc.store.schema import positions
 from ioc.streams import ingest as ingesting
 from ioc.streams.fold import windows_of_readings
 from ioc.streams.ingest import Batch, Ingest, Overtaken
@@ -110,10 +112,8 @@ def _position_after_effect(self: Ingest, batch: Batch, now: int) -> None:
 def _without_comparing(
     connection: Connection, old: streams.Position, next_offset: int, event_time: int, now: int
 ) -> bool:
-    connection.exec_driver_sql(
-        "UPDATE positions SET next_offset = ? WHERE topic = ? AND partition = ?",
-        (next_offset, old.topic, old.partition),
-    )
+    this = (positions.c.topic == old.topic, positions.c.partition == old.partition)
+    connection.execute(update(positions).where(*this).values(next_offset=next_offset))
     return True
 
 

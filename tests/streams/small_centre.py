@@ -3,8 +3,6 @@
 The same facts stand in `oracle.ABOVE` as a plain table, written by hand, so that neither is made from the other.
 """
 
-import shutil
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -14,6 +12,7 @@ from typing import Annotated, Final
 
 import msgspec
 import numpy as np
+from sqlalchemy import update
 
 from ioc.broker.embedded import EmbeddedBroker
 from ioc.broker.port import Broker
@@ -32,8 +31,10 @@ from ioc.store import migrations
 from ioc.store.engine import Store
 from ioc.store.registry import Registry, load_registry, register_series
 from ioc.store.rolling import begin_keeping
+from ioc.store.schema import kept_from as kept
 from ioc.store.territory import ProvinceRow, load_territory, save_territory
 from ioc.streams.ingest import Ingest, IngestSettings
+from tests.databases import copy_database, drop_database, new_database
 
 REFORM: Final = date(2025, 7, 1)
 MIDNIGHT: Final = 1_751_302_800_000
@@ -42,6 +43,9 @@ MIDNIGHT: Final = 1_751_302_800_000
 DAY_OFFSET: Final = 7 * HOUR
 CAP: Final = 3
 PARTITIONS: Final = 2
+STORE_URL: Final = "store.url"
+"""The file of a centre's folder that says where its store is."""
+
 ALL_KEPT: Final = (0, 0, 0, 0)
 
 
@@ -222,10 +226,19 @@ class SmallCentre:
         self.store.close()
         self.broker.close()
 
+    def drop(self) -> None:
+        """Close it, and take its database away."""
+        self.close()
+        drop_database((self.folder / STORE_URL).read_text())
 
-def build_template(folder: Path) -> None:
-    """A store with the small territory and a log with all topics, as `setup` would leave them."""
-    store, broker = Store.open(f"sqlite:///{folder / 'ioc.db'}"), EmbeddedBroker(folder / "log.db")
+
+def build_template(folder: Path, server: str | None = None) -> None:
+    """A store with the small territory and a log with all topics, as `setup` would leave them.
+
+    The store is a file of the folder, or a database of the server with that URL.
+    """
+    url = new_database(folder, server)
+    store, broker = Store.open(url), EmbeddedBroker(folder / "log.db")
     migrations.upgrade(store)
     with store.writing() as connection:
         register_series(connection, ALL_SERIES)
@@ -236,26 +249,24 @@ def build_template(folder: Path) -> None:
         broker.ensure_topic(feed.topic, PARTITIONS)
     store.close()
     broker.close()
-    for path in (folder / "ioc.db", folder / "log.db"):
-        file = sqlite3.connect(path)
-        file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        file.close()
+    (folder / STORE_URL).write_text(url)
 
 
 def open_centre(folder: Path) -> SmallCentre:
-    return SmallCentre(folder, Store.open(f"sqlite:///{folder / 'ioc.db'}"), EmbeddedBroker(folder / "log.db"))
+    url = (folder / STORE_URL).read_text()
+    return SmallCentre(folder, Store.open(url), EmbeddedBroker(folder / "log.db"))
 
 
 def copy_centre(template: Path, folder: Path, kept_from: Sequence[int] = ALL_KEPT) -> SmallCentre:
     """A new centre like the template; `kept_from` says from when each level is kept."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("ioc.db", "log.db"):
-        shutil.copyfile(template / name, folder / name)
+    copy_database(f"sqlite:///{template / 'log.db'}", folder, "log.db")
+    (folder / STORE_URL).write_text(copy_database((template / STORE_URL).read_text(), folder))
     centre = open_centre(folder)
     if tuple(kept_from) != ALL_KEPT:
         with centre.store.writing() as connection:
             for level, start in enumerate(kept_from):
-                connection.exec_driver_sql("UPDATE kept_from SET start = ? WHERE level = ?", (start, level))
+                connection.execute(update(kept).where(kept.c.level == level).values(start=start))
     return centre
 
 

@@ -31,7 +31,7 @@ def _new_centre(template: Path, kept_from: Sequence[int]) -> Iterator[SmallCentr
         try:
             yield centre
         finally:
-            centre.close()
+            centre.drop()
 
 
 def _check(template: Path, history: list[Sent], data: st.DataObject) -> None:

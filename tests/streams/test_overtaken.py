@@ -1,10 +1,9 @@
 """A zombie: of two programs that read the same records only one may apply them, and the other leaves no trace."""
 
-import sqlite3
-
 import pytest
 
 from ioc.streams.ingest import Overtaken
+from tests.databases import everything
 from tests.streams.history import ARRIVAL, Sent
 from tests.streams.long_history import long_history
 from tests.streams.oracle import expected
@@ -17,24 +16,16 @@ def _append(centre: SmallCentre, history: list[Sent]) -> None:
         centre.broker.append(feed.topic, [one.record for one in history if one.feed == feed.id], ARRIVAL)
 
 
-def _everything(centre: SmallCentre) -> list[str]:
-    """The whole store as SQL."""
-    connection = sqlite3.connect(centre.folder / "ioc.db")
-    lines = list(connection.iterdump())
-    connection.close()
-    return lines
-
-
 def test_the_second_commit_of_the_same_records_changes_nothing(centre: SmallCentre) -> None:
     history = long_history(5, 120)
     _append(centre, history)
     one, other = centre.ingest(), centre.ingest()
     batch, same = one.read(), other.read()
     one.apply(batch, ARRIVAL)
-    before = _everything(centre)
+    before = everything(centre.store)
     with pytest.raises(Overtaken, match="another ingest has applied"):
         other.apply(same, ARRIVAL)
-    assert _everything(centre) == before
+    assert everything(centre.store) == before
     assert stored(centre.store).windows["10s"] == expected(history).windows["10s"]
 
 
@@ -45,10 +36,10 @@ def test_overtaken_in_one_partition_only_the_whole_batch_is_thrown_away(centre: 
     one, other = centre.ingest(), centre.ingest()
     one.apply(one.read(), ARRIVAL)
     _append(centre, [one for one in history if one.feed != "traffic"])
-    before = _everything(centre)
+    before = everything(centre.store)
     with pytest.raises(Overtaken):
         other.apply(other.read(), ARRIVAL)
-    assert _everything(centre) == before
+    assert everything(centre.store) == before
 
 
 def test_started_again_it_goes_on_from_what_is_stored(centre: SmallCentre) -> None:

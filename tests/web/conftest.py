@@ -16,7 +16,7 @@ from ioc.operations.keys import NewKey, add_key
 from ioc.settings import Settings
 from ioc.web.app import WebApp, build_app
 from tests.operations.rows import NOW, Rows
-from tests.streams.small_centre import build_template, copy_centre
+from tests.streams.small_centre import copy_centre
 
 ROOT = system_principal("test")
 
@@ -46,19 +46,12 @@ class Web:
             return await client.request(method, path, **more)
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("web-template")
-    build_template(folder)
-    return folder
-
-
 @pytest.fixture
 def web(template: Path, tmp_path: Path) -> Iterator[Web]:
     small = copy_centre(template, tmp_path / "centre")
     settings = Settings.load({"IOC_DATA": str(tmp_path / "centre")}, folder=tmp_path)
     yield Web(Rows(small, settings), build_app(settings, small.store, small.broker, clock=standing_clock))
-    small.close()
+    small.drop()
 
 
 def standing_clock() -> datetime:

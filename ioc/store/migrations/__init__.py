@@ -41,7 +41,7 @@ def upgrade(store: Store) -> None:
     """Make the tables, or bring older ones to this program's version."""
     _refuse_newer(version_of(store))
     config = _config()
-    with store.writing() as connection:
+    with store.changing_tables() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

@@ -267,6 +267,7 @@ def upgrade() -> None:
         sa.Column("last_at", sa.BigInteger(), nullable=False),
         sa.Column("last", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("series", "place", "origin", "start", name=op.f("pk_windows_10s")),
+        postgresql_partition_by="RANGE (start)",
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -331,6 +332,7 @@ def upgrade() -> None:
         sa.Column("last_at", sa.BigInteger(), nullable=False),
         sa.Column("last", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("series", "place", "origin", "start", name=op.f("pk_windows_1m")),
+        postgresql_partition_by="RANGE (start)",
         sqlite_with_rowid=False,
     )
     op.create_table(
