@@ -31,7 +31,15 @@ class UnknownPlace(IocError):
 
 
 class InvalidMessage(IocError):
-    """A message from outside does not follow its feed's schema or ranges."""
+    """A message from outside does not follow its feed's schema or ranges.
+
+    The sentence is for its sender and may quote the message. `rule` is what others get to see (dead letters, boards,
+    logs) and holds nothing of it; whoever quotes states both.
+    """
+
+    def __init__(self, sentence: str, *, rule: str | None = None) -> None:
+        super().__init__(sentence)
+        self.rule = sentence if rule is None else rule
 
 
 class Refused(IocError):

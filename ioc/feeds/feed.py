@@ -4,6 +4,7 @@ Decoding is pure and strict. A message that does not fit raises InvalidMessage w
 nothing else may come out of `Feed.decode`, whatever bytes go in.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -60,6 +61,11 @@ class Feed:
     case: CaseRules | None = None
     _decoder: msgspec.json.Decoder[Any] = field(init=False, repr=False, compare=False)
 
+    @property
+    def dead_letter_topic(self) -> str:
+        """Where it is told, without content, which messages of the feed could not be used."""
+        return f"{self.topic}.dlq"
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "_decoder", msgspec.json.Decoder(self.message))
 
@@ -69,12 +75,25 @@ class Feed:
             message = self._decoder.decode(body)
         except RecursionError as error:
             raise InvalidMessage("the message is nested too deeply") from error
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            # The sentence may quote the message, and PostgreSQL keeps no text with this character.
-            raise InvalidMessage(str(error)[:300].replace("\x00", "\\u0000")) from error
+        except UnicodeDecodeError as error:
+            raise InvalidMessage(f"the message is not UTF-8 (byte {error.start})") from error
+        except msgspec.MsgspecError as error:
+            sentence = str(error)[:300].replace("\x00", "\\u0000")
+            raise InvalidMessage(sentence, rule=_without_quotes(str(error))) from error
         if (_NUL[0] in body or _NUL[1] in body) and _has_nul(msgspec.to_builtins(message)):
             raise InvalidMessage("a text holds the character U+0000, which no database keeps: leave it out")
         return self.read(message)
+
+
+_QUOTING: Final = re.compile(
+    r"(?P<what>Invalid (?:enum )?value) .*?(?P<where> - at `(?:key in )?\$[\w.\[\]]*`)?", re.DOTALL
+)
+
+
+def _without_quotes(sentence: str) -> str:
+    """What msgspec says of a message, without what it quotes of it; names of declared fields stay."""
+    quoting = _QUOTING.fullmatch(sentence)
+    return sentence if quoting is None else quoting["what"] + (quoting["where"] or "")
 
 
 def _has_nul(value: Any) -> bool:
@@ -93,7 +112,8 @@ def milliseconds(text: str) -> int:
             raise ValueError
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise InvalidMessage(f"{text[:40]!r} is not an ISO 8601 time such as 2026-11-21T08:30:00+07:00") from None
+        what = "is not an ISO 8601 time such as 2026-11-21T08:30:00+07:00"
+        raise InvalidMessage(f"{text[:40]!r} {what}", rule=f"a time {what}") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return milliseconds_of(moment)
@@ -104,4 +124,5 @@ def milliseconds_of(moment: datetime) -> int:
     try:
         return round(moment.timestamp() * 1000)
     except (OverflowError, ValueError):
-        raise InvalidMessage(f"{moment.isoformat()} is outside the calendar that can be kept") from None
+        what = "is outside the calendar that can be kept"
+        raise InvalidMessage(f"{moment.isoformat()} {what}", rule=f"a time {what}") from None

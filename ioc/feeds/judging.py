@@ -34,8 +34,8 @@ class Limits:
 class Unusable(InvalidMessage):
     """A message that cannot be used, with the kind of its dead letter."""
 
-    def __init__(self, kind: Reason, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, kind: Reason, sentence: str, *, rule: str | None = None) -> None:
+        super().__init__(sentence, rule=rule)
         self.kind = kind
 
 
@@ -51,17 +51,24 @@ def judged(
     try:
         fact = feed.decode(body)
     except InvalidMessage as error:
-        raise Unusable(Reason.UNREADABLE, str(error)) from error
+        raise Unusable(Reason.UNREADABLE, str(error), rule=error.rule) from error
     newest, oldest, asset = _bounds(fact)
     if newest > now + limits.future:
         raise Unusable(Reason.FUTURE, f"the time lies {(newest - now) // 1000} s ahead: set the sender's clock")
     if oldest < OLDEST:
         raise Unusable(Reason.TOO_OLD, "the time lies before 2000-01-01: nothing that old is kept")
     if asset is not None and asset not in assets:
-        raise Unusable(Reason.UNKNOWN_ASSET, f"no asset has the id {asset[:120]!r}: ask for the list of assets")
+        raise _unknown(Reason.UNKNOWN_ASSET, "asset", asset)
     if units is not None and isinstance(fact, Figure) and fact.unit not in units:
-        raise Unusable(Reason.UNKNOWN_UNIT, f"no unit has the id {fact.unit[:120]!r}: ask for the list of units")
+        raise _unknown(Reason.UNKNOWN_UNIT, "unit", fact.unit)
     return fact
+
+
+def _unknown(kind: Reason, what: str, stated: str) -> Unusable:
+    advice = f"ask for the list of {what}s"
+    return Unusable(
+        kind, f"no {what} has the id {stated[:120]!r}: {advice}", rule=f"no {what} has the id that is stated: {advice}"
+    )
 
 
 def _bounds(fact: Fact) -> tuple[int, int, str | None]:

@@ -106,7 +106,10 @@ def read(message: TrafficFlowObserved) -> Measurement:
         readings.append((MEAN_SPEED, MEAN_SPEED.scaled(message.average_vehicle_speed), vehicles))
     if message.occupancy is not None:
         if not 0 <= message.occupancy <= 1:
-            raise InvalidMessage(f"occupancy is {message.occupancy:g}: send a fraction from 0 to 1")
+            advice = "send a fraction from 0 to 1"
+            raise InvalidMessage(
+                f"occupancy is {message.occupancy:g}: {advice}", rule=f"occupancy is out of its range: {advice}"
+            )
         readings.append((OCCUPANCY, OCCUPANCY.scaled(message.occupancy * 100), 1))
     if message.average_headway_time is not None:
         readings.append((HEADWAY, HEADWAY.scaled(message.average_headway_time), vehicles))

@@ -25,6 +25,11 @@ class Permission(StrEnum):
     SEND = "send"
     OPERATE = "operate"
     ADMINISTER = "administer"
+    DEAD_LETTERS = "handle dead letters"
+    """See the bytes of messages that could not be used, which may name persons, and send them again.
+
+    No role has it: such a message names no place for certain, so no centre could bound it. The shell has.
+    """
 
 
 ROLE_PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {

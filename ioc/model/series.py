@@ -85,7 +85,8 @@ class Series:
         """`value` in steps of the series' resolution; InvalidMessage outside [low, high] or not finite."""
         if not (isfinite(value) and self.low <= value <= self.high):
             name = self.id.rpartition(".")[2]
-            raise InvalidMessage(f"{name} is {value!r}: send a number from {self.low:g} to {self.high:g} {self.unit}")
+            advice = f"send a number from {self.low:g} to {self.high:g} {self.unit}"
+            raise InvalidMessage(f"{name} is {value!r}: {advice}", rule=f"{name} is out of its range: {advice}")
         return round(value * self.scale)
 
     def state(self, age: float) -> State:

@@ -93,9 +93,17 @@ def accept(
     if known is not None and known.body_hash[: len(hashed)] != hashed:
         raise _reused(key)
     judged_at = known.seen_at if known is not None else arrived
-    usable, unusable = _judge(principal, feed, messages, judged_at, atlas, intake.limits)
+    usable, unusable = judge(principal, feed, messages, judged_at, atlas, intake.limits)
     letters = [
-        DeadLetter(feed.id, principal.id, int(origin), arrived, one.kind, str(one), _without(feed, messages[index]))
+        DeadLetter(
+            feed.id,
+            principal.id,
+            int(origin),
+            arrived,
+            one.kind,
+            one.rule,
+            without_personal_fields(feed, messages[index]),
+        )
         for index, one in unusable
     ]
     wanted = Claim(hashed + _hash_of(index for index, _ in unusable), judged_at) if key else None
@@ -136,7 +144,7 @@ def _reused(key: str | None) -> KeyReused:
 # --- judging ---------------------------------------------------------------------------------------------------
 
 
-def _judge(
+def judge(
     principal: Principal, feed: Feed, messages: Sequence[bytes], now: int, atlas: Atlas, limits: Limits
 ) -> tuple[list[tuple[int, bytes]], list[tuple[int, Unusable]]]:
     """(index, key in the log) of what can be used, (index, why not) of the rest."""
@@ -212,12 +220,13 @@ def _records(
 ) -> list[Record]:
     shared = {SOURCE: principal.id, ORIGIN: str(int(origin))}
     if key is None or stands is None:
-        return [Record(log_key, _without(feed, messages[index]), shared) for index, log_key in usable]
+        return [Record(log_key, without_personal_fields(feed, messages[index]), shared) for index, log_key in usable]
     # The first arrival is part of the batch id: a key may be used again once the horizon has passed.
     named = f"{principal.id}\0{key}\0{stands.seen_at}".encode()
     shared[BATCH] = hashlib.sha256(named + stands.body_hash).hexdigest()[:32]
     return [
-        Record(log_key, _without(feed, messages[index]), {**shared, INDEX: str(index)}) for index, log_key in usable
+        Record(log_key, without_personal_fields(feed, messages[index]), {**shared, INDEX: str(index)})
+        for index, log_key in usable
     ]
 
 
@@ -226,7 +235,7 @@ def _hash_of(indexes: Iterable[int]) -> bytes:
     return hashlib.sha256(",".join(map(str, indexes)).encode()).digest()
 
 
-def _without(feed: Feed, message: bytes) -> bytes:
+def without_personal_fields(feed: Feed, message: bytes) -> bytes:
     """The message without the feed's personal fields, at any depth; as it is where it has none."""
     personal = feed.personal_fields
     if not personal or not (b"\\" in message or any(name.encode() in message for name in personal)):

@@ -12,17 +12,18 @@ from typing import Final
 from ioc import logs
 from ioc.errors import BadRequest, NotFound, Refused, UnknownPlace
 from ioc.feeds import FEEDS
-from ioc.model.access import Kind, Permission, Principal
+from ioc.model.access import Kind, Permission, Principal, system_principal
 from ioc.model.origins import Origin
 from ioc.operations.access import as_ms, check_administers, check_centres, check_permission
 from ioc.operations.gatekeeping import new_token, token_hash
 from ioc.settings import Settings
 from ioc.store import access as rows
-from ioc.store.access import KeyRow
+from ioc.store.access import Connection, KeyRow
 from ioc.store.engine import Store
 
 KEY_PREFIX: Final = "ioc_"  # so that scanners for leaked secrets can know one
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,63}")
+_PROGRAM: Final = "system:"  # no key's name can begin like this
 
 _log = logs.get_logger("ioc.access")
 
@@ -112,6 +113,18 @@ def principal_of_key(store: Store, token: str, settings: Settings) -> Principal 
         return None
     if key.origin is Origin.SIMULATED and not settings.allow_simulated:
         raise Refused("This centre refuses simulated data: send with a key of another origin.")
+    return _principal(key)
+
+
+def sender_of(connection: Connection, source: str) -> Principal | None:
+    """Who sent as this source, with the rights of now; None where that key is revoked or never was."""
+    if source.startswith(_PROGRAM):
+        return system_principal(source.removeprefix(_PROGRAM))
+    key = rows.key_by_name(connection, source)
+    return None if key is None or key.revoked_at is not None else _principal(key)
+
+
+def _principal(key: KeyRow) -> Principal:
     may = {Permission.SEND: key.may_send, Permission.READ: key.may_read}
     return Principal(
         Kind.SOURCE,

@@ -90,6 +90,8 @@ def _row(letter: DeadLetter, body_bytes: int) -> dict[str, Any]:
         "kind": letter.kind,
         "reason": letter.reason[:500],
         "body": letter.body[:body_bytes],
+        "key": letter.key,
+        "size": len(letter.body),
     }
 
 

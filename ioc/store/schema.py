@@ -354,7 +354,18 @@ dead_letters = Table(
     Column("kind", String, nullable=False),
     Column("reason", String, nullable=False),
     Column("body", LargeBinary, nullable=True),
+    Column("key", LargeBinary, nullable=True),
+    Column("size", BigInteger, nullable=True),
+    Column("replay_begun_at", BigInteger, nullable=True),
+    Column("replayed_at", BigInteger, nullable=True),
+    Column("published_at", BigInteger, nullable=True),
     Index(None, "at"),
+    Index(
+        "ix_dead_letters_unpublished",
+        "id",
+        sqlite_where=text("published_at IS NULL"),
+        postgresql_where=text("published_at IS NULL"),
+    ),
     comment="messages that could not be used; without topic and offset where the intake refused them",
 )
 
@@ -369,6 +380,7 @@ dead_letter_counts = Table(
     Column("kept", BigInteger, nullable=False),
     Column("first_offset", BigInteger, nullable=True),
     Column("last_offset", BigInteger, nullable=True),
+    Column("published", BigInteger, nullable=True),
     Index(None, "hour"),
     comment="all dead letters by hour; of each source and kind only the first ones of an hour are kept whole",
 )

@@ -137,9 +137,9 @@ def _index(headers: Mapping[str, str]) -> int | None:
 def _check_headers(headers: Mapping[str, str], index: int | None) -> None:
     """Unusable where a producer other than the intake wrote headers that say nothing."""
     if headers.get(ORIGIN, _LIVE) not in _ORIGINS:
-        raise Unusable(Reason.UNREADABLE, f"the header origin is {headers[ORIGIN][:40]!r}: send an origin's number")
+        raise Unusable(Reason.UNREADABLE, "the header origin is none that is known: send an origin's number")
     if index is None and BATCH in headers:
-        raise Unusable(Reason.UNREADABLE, f"the header index is {headers[INDEX][:40]!r}: send a number from 0")
+        raise Unusable(Reason.UNREADABLE, "the header index is no number that can be kept: send a number from 0")
 
 
 def _add(said: Decoded, feed: Feed, origin: int, record: Received, numbered: Numbered, limits: Limits) -> int:
@@ -161,15 +161,18 @@ def _add(said: Decoded, feed: Feed, origin: int, record: Received, numbered: Num
 def _letter(
     feed: Feed, partition: Partition, record: Received, source: str, origin: int, unusable: Unusable
 ) -> DeadLetter:
+    # Without a key a letter is not sent again from what is kept of it: this one's true origin is not known.
+    key = record.key if record.headers.get(ORIGIN, _LIVE) in _ORIGINS else None
     return DeadLetter(
         feed.id,
         source,
         origin,
         record.time,
         unusable.kind,
-        str(unusable),
+        unusable.rule,
         record.value,
         partition.topic,
         partition.number,
         record.offset,
+        key,
     )

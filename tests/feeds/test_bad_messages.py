@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ioc.errors import InvalidMessage
@@ -78,3 +79,35 @@ def test_the_official_example_is_understood(real_data: Path) -> None:
         "traffic.headway": (0.5, 197),
         "traffic.congested": (0, 1),
     }
+
+
+SECRET = "Nguyễn Văn A 0912345678"
+HIDDEN = (SECRET, {SECRET: SECRET}, [SECRET], 912345678.5, -912345678, f"x' - at `$.{SECRET}", f"2026-11-20T{SECRET}")
+
+
+def _rule(feed: str, message: bytes) -> str:
+    try:
+        judged(EVERY_FEED[feed], message, NOW, ASSETS, LIMITS, UNITS)
+    except Unusable as refused:
+        return refused.rule
+    return ""
+
+
+@pytest.mark.parametrize("feed", GOOD)
+@pytest.mark.parametrize("hidden", HIDDEN, ids=str)
+def test_the_rule_that_others_see_quotes_nothing_of_a_message(feed: str, hidden: object) -> None:
+    """Whatever a feed may still declare: each field holds what must not be seen, in place of what it should hold."""
+    declared = msgspec.structs.fields(EVERY_FEED[feed].message)
+    rules = {_rule(feed, body(json.loads(GOOD[feed]), **{one.encode_name: hidden})) for one in declared}
+    assert any(rules), "nothing of it was refused"
+    for rule in rules:
+        assert not [part for part in ("Nguy", "0912", "912345678") if part in rule], rule
+
+
+def test_the_sender_is_told_what_was_wrong_with_what() -> None:
+    with pytest.raises(Unusable, match="'a99'") as refused:
+        judged(EVERY_FEED["traffic"], body(TRAFFIC, refRoadSegment="a99"), NOW, ASSETS, LIMITS)
+    assert refused.value.rule == "no asset has the id that is stated: ask for the list of assets"
+    with pytest.raises(Unusable, match="'boat'") as refused:
+        judged(EVERY_FEED["dossiers"], body(DOSSIER, channel="boat"), NOW, ASSETS, LIMITS)
+    assert refused.value.rule == "Invalid enum value - at `$.channel`"
