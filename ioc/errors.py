@@ -5,6 +5,8 @@ asked: it never holds a secret, a personal field or a traceback. An error is cau
 of a program: a message becomes a dead letter, a request an HTTP status, a command one line and exit code 2.
 """
 
+from typing import Final
+
 
 class IocError(Exception):
     """Root of all errors that somebody can do something about."""
@@ -60,6 +62,12 @@ class TooMany(IocError):
     def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class NoRoom(IocError):
+    """The disk is nearly full, and nothing more is taken in; it goes on by itself when there is room."""
+
+    retry_after_s: Final = 30.0
 
 
 class PortInUse(IocError):

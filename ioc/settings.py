@@ -161,6 +161,22 @@ class Settings(BaseModel):
         60.0, unit="s", ge=1, le=3600, reason="roll-ups older than this make `/readyz` and `check` complain"
     )
 
+    # The disk
+    disk_reserve: int = _setting(
+        500,
+        unit="MB",
+        ge=8,
+        le=1_000_000,
+        reason="with less left, ingest and the intake wait, so that roll-ups, forgetting and sign-in can still write",
+    )
+    ballast: int = _setting(
+        64,
+        unit="MB",
+        ge=0,
+        le=100_000,
+        reason="a file that is given up when others fill the disk: dropping what is old needs room too; 0: none",
+    )
+
     # Ingest
     ingest_batch: int = _setting(
         20_000,
@@ -298,6 +314,8 @@ class Settings(BaseModel):
             raise ValueError(f"a coarser level must be kept at least as long as a finer one, but {kept}")
         if self.max_message_bytes > self.max_body_bytes:
             raise ValueError("max_message_bytes must not be larger than max_body_bytes")
+        if self.ballast > self.disk_reserve:
+            raise ValueError(f"ballast={self.ballast} must not be larger than disk_reserve={self.disk_reserve}")
         if self.kafka_security_protocol.startswith("SASL_") and not self.kafka_username:
             raise ValueError(f"kafka_security_protocol={self.kafka_security_protocol} needs kafka_username")
         return self

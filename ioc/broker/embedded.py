@@ -139,6 +139,13 @@ class EmbeddedBroker:
                 connection.execute("UPDATE partitions SET first = ? WHERE id = ?", (young, partition))
         return dropped
 
+    def reusable_bytes(self) -> int:
+        """What was dropped and can be written again: the file takes so much without growing."""
+        with self._reading() as connection:
+            (pages,) = connection.execute("PRAGMA freelist_count").fetchone()
+            (size,) = connection.execute("PRAGMA page_size").fetchone()
+        return int(pages) * int(size)
+
     def close(self) -> None:
         with self._lock:
             for connection in self._open:

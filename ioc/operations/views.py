@@ -19,6 +19,7 @@ from ioc.model.access import Permission, Principal
 from ioc.model.columns import Integers
 from ioc.model.windows import bucket_start
 from ioc.operations.access import check_permission
+from ioc.operations.disk import is_marked_low
 from ioc.operations.places import Asked, Place, Province, milliseconds
 from ioc.operations.sources import SourceEntry, read_source_entries
 from ioc.operations.view_parts import (
@@ -44,6 +45,9 @@ from ioc.operations.view_parts import (
 UNITS_EVERY_MS: Final = 2_000
 SOURCES_EVERY_MS: Final = 2_000
 """The list of units and the sources board go out whole, so not with every commit."""
+
+DISK_LOW: Final = "disk_low"
+"""A notice: what everybody should know of the centre itself. Its words stand in the catalogue of the pages."""
 
 
 class Page(StrEnum):
@@ -118,6 +122,7 @@ class Board:
         self._units: dict[int, UnitRow] = {}
         self._segments: dict[int, Segment] = {}
         self._sources: tuple[SourceRow, ...] = ()
+        self._notices: list[str] = []
         self._units_due = self._sources_due = 0
         self._stale_units: set[int] = set()
         self._changed: dict[str, Any] = {}
@@ -139,6 +144,7 @@ class Board:
             self._take_segments(segments(frame, frame.segments.keys()), whole=True)
             self._take_units(unit_rows(frame, frame.units.keys()), clock.now, whole=True)
             self._take_sources(read_source_entries(connection, now), clock.now)
+        self._take_notices()
         self._at = now
 
     def update(self, touched: Integers, now: datetime) -> None:
@@ -163,6 +169,7 @@ class Board:
                 self._take_units(unit_rows(frame, self._stale_units), clock.now, whole=False)
             if clock.now >= self._sources_due:
                 self._take_sources(read_source_entries(connection, now), clock.now)
+                self._take_notices()
         self._at = now
 
     def document(self, n: int) -> dict[str, Any]:
@@ -178,6 +185,7 @@ class Board:
             "segments": list(self._segments.values()),
             "sources": self._sources,
             "origins": self._origins(),
+            "notices": self._notices,
         }
 
     def changes(self) -> dict[str, Any]:
@@ -225,6 +233,11 @@ class Board:
         if rows != self._sources:
             self._sources = rows
             self._changed["sources"] = rows
+
+    def _take_notices(self) -> None:
+        new = [DISK_LOW] if is_marked_low(self._province.settings.data) else []
+        if new != self._notices:
+            self._notices = self._changed["notices"] = new
 
     def _note_each(self, part: str, changed: Mapping[str, Any]) -> None:
         """Remember changed entries of a list; a later change of the same entry takes the place of the earlier."""

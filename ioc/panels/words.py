@@ -26,6 +26,7 @@ class Words:
     connecting: str
     connected: str
     disconnected: str
+    notice_disk_low: str
     session_over: str
     reload_page: str
     all_pages: str
@@ -167,6 +168,7 @@ VI: Final = Words(
     connecting="đang kết nối",
     connected="đang nối, cập nhật liên tục",
     disconnected="mất kết nối máy chủ {age}",
+    notice_disk_low="ổ đĩa sắp đầy, tạm ngừng nhận tin",
     session_over="Phiên làm việc đã hết.",
     reload_page="Tải lại trang để đăng nhập",
     all_pages="Mọi trang",
@@ -288,6 +290,7 @@ EN: Final = Words(
     connecting="connecting",
     connected="connected, updating",
     disconnected="server connection lost {age}",
+    notice_disk_low="disk nearly full, intake paused",
     session_over="This session has ended.",
     reload_page="Reload the page to sign in",
     all_pages="All pages",

@@ -21,10 +21,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from ioc.broker.open import open_broker
 from ioc.errors import BrokerError, IocError, PortInUse
 from ioc.feeds import FEEDS
+from ioc.model.room import MB
+from ioc.operations.disk import is_marked_low, room_rules
 from ioc.processes.port import answers, check_port, why_not_ready
 from ioc.settings import Settings
 
-LEAST_FREE_BYTES: Final = 500_000_000  # below it the next roll-up or the next log may fail half-way
 ENOUGH_FREE_BYTES: Final = 5_000_000_000  # some weeks of the default rate
 RELEASED: Final = datetime(2026, 11, 1, tzinfo=UTC)  # no clock that is right shows an earlier time
 
@@ -95,10 +96,13 @@ def data_folder(settings: Settings, _now: datetime) -> Iterator[Finding]:
 
 def disk_space(settings: Settings, _now: datetime) -> Iterator[Finding]:
     folder = _nearest_existing(settings.data)
-    usage = shutil.disk_usage(folder)
+    usage, rules = shutil.disk_usage(folder), room_rules(settings)
     words = f"{usage.free / 1e9:.1f} GB of {usage.total / 1e9:.1f} GB free at {folder}"
-    if usage.free < LEAST_FREE_BYTES:
-        yield Finding("disk", False, f"{words}: free some before messages can no longer be taken")
+    if is_marked_low(settings.data):
+        needed = f"{rules.enough // MB} MB are free"
+        yield Finding("disk", False, f"{words}: the centre takes nothing in; make room, it goes on when {needed}")
+    elif usage.free < rules.reserve:
+        yield Finding("disk", False, f"{words}: less than IOC_DISK_RESERVE, so nothing is taken in; make room")
     elif usage.free < ENOUGH_FREE_BYTES:
         yield Finding("disk", True, f"{words}; that lasts days, not weeks")
     else:

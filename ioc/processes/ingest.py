@@ -1,7 +1,8 @@
 """`python -m ioc ingest`: reads the log and keeps the store up with it, until it is told to stop.
 
-What fails for a while (a full disk, a database that is away) is tried again with growing pauses: the position
-has not moved, so nothing is lost meanwhile. A change of the territory is taken in without a restart.
+What fails for a while (a full disk, a database that is away) is tried again with growing pauses, and before our own
+disk is full it waits: the position has not moved, so nothing is lost meanwhile. A change of the territory is taken in
+without a restart.
 """
 
 import threading
@@ -15,7 +16,9 @@ from ioc.feeds import FEEDS, SERIES
 from ioc.feeds.judging import Limits
 from ioc.model.known_places import KnownPlaces
 from ioc.model.windows import SECOND
+from ioc.operations.disk import Disk
 from ioc.processes.clock import milliseconds_now
+from ioc.processes.pausing import LOOK_EVERY_S, PauseForRoom
 from ioc.processes.stopping import stop_on_signals
 from ioc.settings import Settings
 from ioc.store import migrations
@@ -49,7 +52,11 @@ def run(settings: Settings, store: Store, broker: Broker, stop: threading.Event)
     ingest: Ingest | None = None
     territory: tuple[str, ...] = ()
     looked_at = 0
+    pause_for_room = PauseForRoom(Disk(settings, store, broker))
     while not stop.is_set():
+        if pause_for_room.holds():
+            stop.wait(LOOK_EVERY_S)
+            continue
         now = milliseconds_now()
         try:
             if ingest is None or now - looked_at > LOOK_FOR_CHANGES_MS:

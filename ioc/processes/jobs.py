@@ -1,4 +1,4 @@
-"""`python -m ioc jobs`: roll-ups, stocks, newest values above assets, and forgetting, until it is told to stop."""
+"""`python -m ioc jobs`: roll-ups, stocks, newest values above assets, forgetting and the ballast file."""
 
 from datetime import UTC, datetime
 
@@ -17,6 +17,7 @@ from ioc.model.known_places import KnownPlaces
 from ioc.model.territory import Territory
 from ioc.model.windows import DAY, HOUR, SECOND
 from ioc.operations import access
+from ioc.operations.disk import Disk
 from ioc.processes.clock import milliseconds_now
 from ioc.processes.keeping import keeping
 from ioc.processes.stopping import stop_on_signals
@@ -31,6 +32,7 @@ log = logs.get_logger("ioc.jobs")
 NEWEST_EVERY_S = 0.5  # what screens wait for at most, besides ingest's own linger
 STOCKS_EVERY_S = 2.0
 FORGET_EVERY_S = 300.0
+BALLAST_EVERY_S = 1.0
 
 
 def main(settings: Settings) -> int:
@@ -83,6 +85,11 @@ def jobs_of(settings: Settings, store: Store, broker: Broker) -> list[Job]:
         day_offset,
     )
 
+    disk = Disk(settings, store, broker)
+
+    def _ballast() -> None:
+        disk.keep_ballast()
+
     def _forget() -> None:
         dropped = forget(store, broker, kept, milliseconds_now())
         if ended := access.forget_ended(system_principal("jobs"), store, settings, datetime.now(UTC)):
@@ -95,6 +102,7 @@ def jobs_of(settings: Settings, store: Store, broker: Broker) -> list[Job]:
         Job("newest", NEWEST_EVERY_S, _newest),
         Job("stocks", STOCKS_EVERY_S, _stocks),
         Job("forget", FORGET_EVERY_S, _forget),
+        Job("ballast", BALLAST_EVERY_S, _ballast),
     ]
 
 

@@ -1,4 +1,6 @@
-"""`python -m ioc setup`: makes or migrates the store, loads the province, makes the topics. Safe to repeat.
+"""`python -m ioc setup`: makes or migrates the store, loads the province, makes the topics and the ballast file.
+
+Safe to repeat.
 
 Nothing is changed before the province's folder was read and found right.
 """
@@ -11,6 +13,7 @@ from ioc import logs
 from ioc.broker.open import open_broker
 from ioc.feeds import FEEDS, SERIES
 from ioc.model.province_files import Province, read_province
+from ioc.operations.disk import Disk
 from ioc.processes.clock import milliseconds_now
 from ioc.processes.keeping import keeping
 from ioc.settings import Settings
@@ -41,6 +44,7 @@ def main(settings: Settings) -> int:
         partitions = PARTITIONS if settings.broker == "embedded" else settings.kafka_partitions
         for feed in FEEDS.values():
             broker.ensure_topic(feed.topic, partitions)
+        Disk(settings, store, broker).keep_ballast()
     finally:
         broker.close()
     return 0

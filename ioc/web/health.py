@@ -2,10 +2,9 @@
 
 `/healthz` and `/readyz` are open to everybody, so they say what is wrong and never what is inside; `/metrics` stands
 behind the gate. Not ready means that what a screen shows may be behind: ingest stands still though messages wait,
-roll-ups trail, the disk is nearly full, store or broker do not answer.
+roll-ups trail, the disk is low, store or broker do not answer.
 """
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,7 +20,9 @@ from starlette.responses import Response
 from ioc.broker.port import Broker
 from ioc.errors import IocError
 from ioc.feeds import FEEDS
+from ioc.model.room import MB
 from ioc.model.windows import HOUR, SECOND
+from ioc.operations.disk import Disk
 from ioc.operations.places import milliseconds
 from ioc.settings import Settings
 from ioc.store import migrations
@@ -36,7 +37,6 @@ from ioc.store.source_reading import (
 )
 from ioc.web.answers import Now, Reader, as_json
 
-LEAST_FREE_BYTES: Final = 500_000_000
 STANDS_STILL_MS: Final = 30 * SECOND
 """Messages wait, and ingest has not moved for so long."""
 
@@ -70,6 +70,7 @@ class Health:
         self._settings = settings
         self._store = store
         self._broker = broker
+        self._room = Disk(settings, store, broker)
         self._lock = threading.Lock()
         self._oldest_mark: tuple[tuple[int, int, int] | None, int] = (None, 0)
 
@@ -96,10 +97,14 @@ class Health:
             return (_without_insides(error),)
 
     def _disk(self) -> Iterator[str]:
-        folder = self._settings.data
-        free = shutil.disk_usage(folder).free if folder.exists() else LEAST_FREE_BYTES
-        if free < LEAST_FREE_BYTES:
-            yield f"the disk has {free // 1_000_000} MB left: make room"
+        room, rules = self._room.look(), self._room.rules
+        if room.is_low and self._room.is_ours:
+            yield (
+                f"the disk has {room.free // MB} MB left, so messages wait: make room,"
+                f" and it goes on by itself at {rules.enough // MB} MB"
+            )
+        elif room.is_low:
+            yield f"the disk has {room.free // MB} MB left: make room"
 
     def _version(self) -> Iterator[str]:
         migrations.require_current(self._store)
@@ -167,13 +172,14 @@ class Health:
         dead = _gauge("ioc_dead_letters", "Dead letters of the last 24 hours.", "source", "feed", "kind")
         for letter in letters:
             dead.add_metric([letter.source, letter.feed, letter.kind], letter.count)
-        folder = self._settings.data
-        free = shutil.disk_usage(folder).free if folder.exists() else 0
+        room = self._room.look()
         yield from (waiting, age, heard, accepted, rejected, dead)
         yield _single("ioc_rollup_waiting_marks", "Batches of changed windows that wait for roll-up.", marks.total)
         yield _single("ioc_rollup_lag_seconds", "How long the oldest has been waiting.", self.rollup_lag(marks, now))
         yield _single("ioc_live_subscribers", "Screens that follow a live view of this process.", live_subscribers)
-        yield _single("ioc_disk_free_bytes", "Free bytes where the data folder stands.", free)
+        yield _single("ioc_disk_free_bytes", "Free bytes where the data folder stands.", room.free)
+        paused = room.is_low and self._room.is_ours
+        yield _single("ioc_ingest_paused", "1 while nothing is taken in because the disk is low.", float(paused))
 
 
 class _Figures:

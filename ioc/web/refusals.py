@@ -20,6 +20,7 @@ from ioc.errors import (
     BrokerError,
     InvalidMessage,
     IocError,
+    NoRoom,
     NotFound,
     Refused,
     StoreError,
@@ -45,6 +46,7 @@ _STATUS: Final[tuple[tuple[type[IocError], int], ...]] = (
     (UnknownPlace, 404),
     (InvalidMessage, 422),
     (TooMany, 429),
+    (NoRoom, 503),
     (StoreError, 503),
     (BrokerError, 503),
 )
@@ -64,11 +66,11 @@ def answer_to(error: BaseException) -> Response:
     """The answer to a request that ended with this error; logs what the answer must not say."""
     status = status_of(error)
     headers: dict[str, str] = {}
-    if isinstance(error, TooMany):
+    if isinstance(error, TooMany | NoRoom):
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if status < 500:
+    if status < 500 or isinstance(error, NoRoom):
         return error_response(status, str(error), headers=headers)
     error_id = secrets.token_hex(4)
     if status == 503:

@@ -196,6 +196,7 @@ def view(page: str = "wall", centre: str = "binh-duong", now: datetime = NOW) ->
         "segments": segments(centre, now),
         "sources": sources(now),
         "origins": ["simulated"],
+        "notices": [],
     }  # fmt: skip
 
 

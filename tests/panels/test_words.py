@@ -12,7 +12,7 @@ from ioc.panels.words import CATALOGUE, EN, LANGUAGES, VI, Words, is_word, unit_
 
 PANELS = Path(__file__).resolve().parents[2] / "ioc" / "panels"
 NAMES = [field.name for field in fields(Words)]
-DYNAMIC = ("state_", "origin_", "as_of_", "band_", "moved_", "unit_")  # asked for by a composed name
+DYNAMIC = ("state_", "origin_", "as_of_", "band_", "moved_", "unit_", "notice_")  # asked for by a composed name
 
 
 def _texts(name: str) -> list[tuple[str, ...]]:

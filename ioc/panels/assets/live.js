@@ -158,7 +158,7 @@
     const next = { ...doc, n: change.n, at: change.at };
     if (change.cards) next.cards = byKey(doc.cards, change.cards, "id");
     if (change.segments) next.segments = byKey(doc.segments, change.segments, "asset");
-    ["units", "sources", "origins", "centre"].forEach((key) => {
+    ["units", "sources", "origins", "notices", "centre"].forEach((key) => {
       if (change[key]) next[key] = change[key];
     });
     if (change.trend && change.trend.series) {
@@ -192,8 +192,8 @@
       return;
     }
     setAnchor(change.at);
-    heard();
     doc = merge(change);
+    heard();
     fillTexts(change.cards || []);
     live.seq = change.n;
     if (change.cards || change.units) {
@@ -217,7 +217,8 @@
   function sayConnection() {
     const holder = document.querySelector(".connection");
     if (!holder) return;
-    const state = lost ? (live.connectedAt === null && attempts < 2 ? "late" : "silent") : "on_time";
+    const notice = lost ? null : doc.notices[0] || null;
+    const state = lost ? (live.connectedAt === null && attempts < 2 ? "late" : "silent") : notice ? "late" : "on_time";
     ioc.mark(holder, "state", state);
     ioc.shape(holder, "connection-sign", state);
     ioc.mark(document.documentElement, "connection", lost ? "lost" : "live");
@@ -225,7 +226,7 @@
     const age = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
     const words = ioc.words;
     let said = lost ? ioc.fill(words.disconnected, { age }) : words.connected;
-    if (state === "late") said = words.connecting;
+    if (state === "late") said = notice ? words["notice_" + notice] : words.connecting;
     if (over) said = `${words.session_over} ${words.reload_page}`;
     ioc.text(holder, "connection", said);
   }
