@@ -5,6 +5,7 @@ OpenCV. An error that somebody can do something about is one sentence and exit c
 """
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -106,6 +107,146 @@ def publish(
     from ioc.processes import publish as program
 
     raise typer.Exit(program.main(settings, feed, files, origin=origin))
+
+
+@app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet or is empty.")],
+) -> None:
+    """Copy the store and the embedded log into a folder, while the centre runs."""
+    settings = _start("backup", is_brief=True)
+    from ioc.processes import backup as program
+
+    typer.echo(program.told(program.main(settings, folder, now=datetime.now(UTC)), folder))
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(help="What `backup` wrote.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Move aside the data that stands there already; nothing is deleted.")
+    ] = False,
+) -> None:
+    """Put a backup in the place of the store and the embedded log; the centre must be stopped."""
+    settings = _start("restore", is_brief=True)
+    from ioc.processes import restore as program
+
+    now = datetime.now(UTC)
+    typer.echo(program.told(program.main(settings, folder, now=now, replace=replace), settings, now))
+
+
+user_app = typer.Typer(help="People who may sign in.", no_args_is_help=True)
+key_app = typer.Typer(help="API keys of source systems.", no_args_is_help=True)
+app.add_typer(user_app, name="user")
+app.add_typer(key_app, name="key")
+
+
+@user_app.command("add")
+def user_add(
+    login: str,
+    name: Annotated[str, typer.Option(help="The person's name.")],
+    role: Annotated[str, typer.Option(help="viewer, leader, operator, supervisor or administrator.")],
+    centre: Annotated[list[str], typer.Option(help="What they may see, e.g. ben-cat; may be repeated.")],
+    language: Annotated[str | None, typer.Option(help="vi or en.")] = None,
+    password: Annotated[bool, typer.Option("--password", help="Ask for a password; else by links only.")] = False,
+) -> None:
+    """Add somebody who may sign in."""
+    settings = _start("user", is_brief=True)
+    from ioc.processes import accounts
+
+    secret = _ask_password() if password else None
+    accounts.user_add(settings, login, name=name, role=role, centres=centre, password=secret, language=language)
+    typer.echo(f"{login} is added; `python -m ioc user link {login}` makes a link to sign in with.")
+
+
+@user_app.command("list")
+def user_list() -> None:
+    """Everybody who may sign in, or could."""
+    settings = _start("user", is_brief=True)
+    from ioc.processes import accounts
+
+    for person in accounts.user_list(settings):
+        state = "" if person.disabled_at is None else "  (disabled)"
+        typer.echo(f"{person.login}  {person.name}  {person.role}  {','.join(sorted(person.centres))}{state}")
+
+
+@user_app.command("disable")
+def user_disable(login: str) -> None:
+    """End a person's sessions and links; they cannot sign in any more."""
+    settings = _start("user", is_brief=True)
+    from ioc.processes import accounts
+
+    accounts.user_disable(settings, login)
+    typer.echo(f"{login} is disabled.")
+
+
+@user_app.command("password")
+def user_password(login: str) -> None:
+    """Give a person another password; it is asked for, or read from the standard input."""
+    settings = _start("user", is_brief=True)
+    from ioc.processes import accounts
+
+    accounts.user_password(settings, login, _ask_password())
+    typer.echo(f"The password of {login} is changed; their open sessions have ended.")
+
+
+@user_app.command("link")
+def user_link(
+    login: str,
+    path: Annotated[str | None, typer.Option(help="The page that it opens; default: that of the role.")] = None,
+) -> None:
+    """Print a link that signs a person in, once."""
+    settings = _start("user", is_brief=True)
+    from ioc.processes import accounts
+
+    typer.echo(accounts.user_link(settings, login, path))
+
+
+@key_app.command("add")
+def key_add(
+    name: str,
+    may: Annotated[list[str], typer.Option(help="send or read; may be repeated, or both with a comma.")],
+    feeds: Annotated[str, typer.Option(help="Feeds that it may send to, with commas.")] = "",
+    units: Annotated[str, typer.Option(help="Units that bound it, with commas.")] = "",
+    centres: Annotated[str, typer.Option(help="Centres that it may read, with commas.")] = "",
+    origin: Annotated[str, typer.Option(help="live, manual, simulated, replay or exercise.")] = "live",
+) -> None:
+    """Make an API key and print it, once."""
+    settings = _start("key", is_brief=True)
+    from ioc.processes import accounts
+
+    key = accounts.key_add(
+        settings,
+        name,
+        may=_words(",".join(may)),
+        feeds=_words(feeds),
+        units=_words(units),
+        centres=_words(centres),
+        origin=origin,
+    )
+    typer.echo(key)
+
+
+@key_app.command("list")
+def key_list() -> None:
+    """All keys, without the keys."""
+    settings = _start("key", is_brief=True)
+    from ioc.processes import accounts
+
+    for key in accounts.key_list(settings):
+        may = "+".join(word for word, given in (("send", key.may_send), ("read", key.may_read)) if given)
+        state = "" if key.revoked_at is None else "  (revoked)"
+        typer.echo(f"{key.name}  {key.origin.slug}  {may}  {','.join(sorted(key.feeds))}{state}")
+
+
+@key_app.command("revoke")
+def key_revoke(name: str) -> None:
+    """Make a key worth nothing; what it sent stays."""
+    settings = _start("key", is_brief=True)
+    from ioc.processes import accounts
+
+    accounts.key_revoke(settings, name)
+    typer.echo(f"The key {name} is revoked.")
 
 
 user_app = typer.Typer(help="People who may sign in.", no_args_is_help=True)

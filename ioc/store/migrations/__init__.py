@@ -39,7 +39,7 @@ def version_of(store: Store) -> str | None:
 
 def upgrade(store: Store) -> None:
     """Make the tables, or bring older ones to this program's version."""
-    _refuse_newer(version_of(store))
+    require_known(version_of(store))
     config = _config()
     with store.changing_tables() as connection:
         config.attributes["connection"] = connection
@@ -49,13 +49,14 @@ def upgrade(store: Store) -> None:
 def require_current(store: Store) -> None:
     """StoreVersionError unless the store's tables are those of this program."""
     version = version_of(store)
-    _refuse_newer(version)
+    require_known(version)
     if version != newest_version():
         found = "has no tables yet" if version is None else f"is of version {version}, older than this program"
         raise StoreVersionError(f"the store {found}: run `python -m ioc setup`")
 
 
-def _refuse_newer(version: str | None) -> None:
+def require_known(version: str | None) -> None:
+    """StoreVersionError for tables that a newer program made."""
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     if version is not None and version not in known:
         raise StoreVersionError(
