@@ -3,13 +3,13 @@
 It knows the clock, the assets and the limits; what a message says is the feed's own matter.
 """
 
-from collections.abc import Container
 from dataclasses import dataclass
 from enum import StrEnum
 
 from ioc.errors import InvalidMessage
 from ioc.feeds.feed import OLDEST, Feed
 from ioc.model.facts import OFFICE, CaseReport, Fact, Figure, Measurement
+from ioc.model.known_places import KnownIds
 
 
 class Reason(StrEnum):
@@ -39,13 +39,8 @@ class Unusable(InvalidMessage):
         self.kind = kind
 
 
-def judged(
-    feed: Feed, body: bytes, now: int, assets: Container[str], limits: Limits, units: Container[str] | None = None
-) -> Fact:
-    """The fact that a message states; Unusable where it cannot be used. `now` is UTC milliseconds.
-
-    Whoever passes no `units` does not judge the units that figures are stated of.
-    """
+def judged(feed: Feed, body: bytes, now: int, known: KnownIds, limits: Limits) -> Fact:
+    """The fact that a message states; Unusable where it cannot be used. `now` is UTC milliseconds."""
     if len(body) > limits.message_bytes:
         raise Unusable(Reason.TOO_LARGE, f"the message has {len(body)} bytes: at most {limits.message_bytes} are taken")
     try:
@@ -57,9 +52,9 @@ def judged(
         raise Unusable(Reason.FUTURE, f"the time lies {(newest - now) // 1000} s ahead: set the sender's clock")
     if oldest < OLDEST:
         raise Unusable(Reason.TOO_OLD, "the time lies before 2000-01-01: nothing that old is kept")
-    if asset is not None and asset not in assets:
-        raise _unknown(Reason.UNKNOWN_ASSET, "asset", asset)
-    if units is not None and isinstance(fact, Figure) and fact.unit not in units:
+    if asset is not None and (kind := known.kinds.get(asset)) != feed.asset_kind:
+        raise _unknown(Reason.UNKNOWN_ASSET, "asset", asset) if kind is None else _other_kind(asset, kind, feed)
+    if isinstance(fact, Figure) and fact.unit not in known.units:
         raise _unknown(Reason.UNKNOWN_UNIT, "unit", fact.unit)
     return fact
 
@@ -69,6 +64,11 @@ def _unknown(kind: Reason, what: str, stated: str) -> Unusable:
     return Unusable(
         kind, f"no {what} has the id {stated[:120]!r}: {advice}", rule=f"no {what} has the id that is stated: {advice}"
     )
+
+
+def _other_kind(asset: str, kind: str, feed: Feed) -> Unusable:
+    what = f"an asset of the kind {kind}: this feed speaks of the kind {feed.asset_kind}"
+    return Unusable(Reason.UNKNOWN_ASSET, f"{asset[:120]!r} is {what}", rule=f"the asset that is stated is {what}")
 
 
 def _bounds(fact: Fact) -> tuple[int, int, str | None]:

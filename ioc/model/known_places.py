@@ -1,5 +1,6 @@
-"""The territory in numbers: the number of each asset, and what it folds into at each time."""
+"""What may be spoken of: the ids that messages may name, and the territory in numbers as the windows carry it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from datetime import time as clock
@@ -9,9 +10,22 @@ from ioc.model.territory import Interval, Territory
 
 
 @dataclass(frozen=True, slots=True)
+class KnownIds:
+    """What a message may name: the assets, each with its kind, and the units that figures are stated of."""
+
+    kinds: Mapping[str, str]
+    units: frozenset[str]
+
+    @classmethod
+    def of(cls, territory: Territory) -> "KnownIds":
+        return cls({asset.id: asset.kind for asset in territory.assets}, frozenset(unit.id for unit in territory.units))
+
+
+@dataclass(frozen=True, slots=True)
 class KnownPlaces:
     """Numbers of the assets by id, and their ancestry; `day_offset` is local time minus UTC in milliseconds."""
 
+    ids: KnownIds
     assets: dict[str, int]
     ancestry: Ancestry
     day_offset: int
@@ -27,7 +41,7 @@ class KnownPlaces:
             ]
             for asset_id, number in assets.items()
         }
-        return cls(assets, Ancestry.of(intervals), day_offset)
+        return cls(KnownIds.of(territory), assets, Ancestry.of(intervals), day_offset)
 
 
 def _since(intervals: tuple[Interval, ...], zone: timezone) -> list[tuple[int, tuple[str, ...]]]:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from ioc.errors import BadRequest, NotFound, StoreError, UnknownPlace
 from ioc.feeds import SERIES
 from ioc.model.access import Permission, Principal
+from ioc.model.known_places import KnownIds
 from ioc.model.origins import Origin
 from ioc.model.places import Asset, Centre, Unit
 from ioc.model.territory import Territory
@@ -82,7 +83,7 @@ class Atlas:
     territory: Territory
     zone: ZoneInfo
     numbers: Registry
-    assets: frozenset[str]
+    ids: KnownIds
     _scopes: dict[Any, Scope] = field(default_factory=dict, repr=False)
 
     def day(self, at: int) -> date:
@@ -224,8 +225,8 @@ class Province:
         if known is None or known.digest != row.digest or not SERIES.keys() <= known.numbers.series.keys():
             numbers = load_registry(connection)
             territory = load_territory(connection) if known is None or known.digest != row.digest else known.territory
-            assets = frozenset(asset.id for asset in territory.assets)
-            self._atlas = known = Atlas(row.id, row.digest, territory, ZoneInfo(row.timezone), numbers, assets)
+            zone, ids = ZoneInfo(row.timezone), KnownIds.of(territory)
+            self._atlas = known = Atlas(row.id, row.digest, territory, zone, numbers, ids)
         return known
 
 

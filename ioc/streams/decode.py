@@ -12,6 +12,7 @@ from ioc.broker.port import BATCH, INDEX, ORIGIN, SOURCE, Partition, Received
 from ioc.feeds.feed import Feed
 from ioc.feeds.judging import Limits, Reason, Unusable, judged
 from ioc.model.facts import CaseReport, Figure, Measurement
+from ioc.model.known_places import KnownIds
 from ioc.model.origins import Origin
 from ioc.model.windows import MINUTE
 from ioc.store.dead_letters import DeadLetter
@@ -24,8 +25,9 @@ _DIGITS: Final = 19  # of the largest number that the store keeps
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """What decoding needs to turn ids into numbers: assets that may be spoken of, and all places ever numbered."""
+    """What decoding needs: the ids that may be named, their numbers, and those of all places ever numbered."""
 
+    ids: KnownIds
     assets: Mapping[str, int]
     series: Mapping[str, int]
     places: Mapping[str, int]
@@ -144,7 +146,7 @@ def _check_headers(headers: Mapping[str, str], index: int | None) -> None:
 
 def _add(said: Decoded, feed: Feed, origin: int, record: Received, numbered: Numbered, limits: Limits) -> int:
     """Take in one record; its event time."""
-    fact = judged(feed, record.value, record.time, numbered.assets, limits, numbered.places)
+    fact = judged(feed, record.value, record.time, numbered.ids, limits)
     if isinstance(fact, Measurement):
         asset = numbered.assets[fact.asset]
         at, as_of = fact.at, fact.as_of

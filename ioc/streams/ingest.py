@@ -78,7 +78,7 @@ class Ingest:
         self._feeds = {feed.topic: feed for feed in feeds.values()}
         self._settings = settings
         self._writer = writer
-        self._numbered = Numbered(places.assets, registry.series, registry.places)
+        self._numbered = Numbered(places.ids, places.assets, registry.series, registry.places)
         self._rules = Rules(
             np.array(
                 [registry.series[one.id] for feed in feeds.values() for one in feed.series if one.adds_upward], np.int64

@@ -8,12 +8,12 @@ from typing import Any, Final
 from ioc.feeds import FEEDS
 from ioc.feeds.feed import Feed
 from ioc.feeds.judging import Limits
+from ioc.model.known_places import KnownIds
 from tests.streams.small_centre import STATEMENTS
 
 NOW: Final = round(datetime(2026, 11, 20, 3, 0, tzinfo=UTC).timestamp() * 1000)
 LIMITS: Final = Limits(message_bytes=1_048_576, future=300_000)
-ASSETS: Final = frozenset({"a1", "o1"})
-UNITS: Final = frozenset({"u-top"})
+KNOWN: Final = KnownIds({"a1": "road_segment", "o1": "office"}, frozenset({"u-top"}))
 EVERY_FEED: Final[dict[str, Feed]] = {**FEEDS, "statements": STATEMENTS}
 
 TRAFFIC: Final[dict[str, Any]] = {
@@ -117,6 +117,9 @@ def bad_messages() -> Iterator[tuple[str, str, bytes, str]]:
     yield "as of 2100", "statements", body(STATEMENT, asOf="2100-01-01"), "future"
     yield "an unknown segment", "traffic", body(TRAFFIC, refRoadSegment="a9"), "unknown_asset"
     yield "an unknown office", "dossiers", body(DOSSIER, office="o9"), "unknown_asset"
+    yield "an office on the road", "traffic", body(TRAFFIC, refRoadSegment="o1"), "unknown_asset"
+    yield "a segment as an office", "dossiers", body(DOSSIER, office="a1"), "unknown_asset"
+    yield "an asset as a unit", "statements", body(STATEMENT, unit="a1"), "unknown_unit"
     yield "an unknown unit", "statements", body(STATEMENT, unit="u-9"), "unknown_unit"
 
 

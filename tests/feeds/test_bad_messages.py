@@ -9,13 +9,13 @@ import pytest
 from ioc.errors import InvalidMessage
 from ioc.feeds.judging import Unusable, judged
 from ioc.model.facts import CaseReport, Measurement
-from tests.feeds.messages import ASSETS, BAD, DOSSIER, EVERY_FEED, GOOD, LIMITS, NOW, TRAFFIC, UNITS, body
+from tests.feeds.messages import BAD, DOSSIER, EVERY_FEED, GOOD, KNOWN, LIMITS, NOW, TRAFFIC, body
 
 
 @pytest.mark.parametrize(("feed", "message", "kind"), [one[1:] for one in BAD], ids=[f"{n}-{f}" for n, f, _, _ in BAD])
 def test_bad_messages_are_refused(feed: str, message: bytes, kind: str) -> None:
     with pytest.raises(Unusable) as refused:
-        judged(EVERY_FEED[feed], message, NOW, ASSETS, LIMITS, UNITS)
+        judged(EVERY_FEED[feed], message, NOW, KNOWN, LIMITS)
     assert refused.value.kind == kind
     sentence = str(refused.value)
     assert 0 < len(sentence) <= 400
@@ -28,7 +28,7 @@ def test_bad_messages_are_refused(feed: str, message: bytes, kind: str) -> None:
 
 @pytest.mark.parametrize("feed", GOOD)
 def test_good_messages_are_taken(feed: str) -> None:
-    judged(EVERY_FEED[feed], GOOD[feed], NOW, ASSETS, LIMITS, UNITS)
+    judged(EVERY_FEED[feed], GOOD[feed], NOW, KNOWN, LIMITS)
 
 
 def test_of_two_fields_of_one_name_the_last_one_counts() -> None:
@@ -52,9 +52,18 @@ def test_a_message_says_at_most_what_it_holds() -> None:
 
 def test_five_minutes_ahead_is_still_taken() -> None:
     ahead = body(TRAFFIC, dateObserved="2026-11-20T10:05:00+07:00")
-    judged(EVERY_FEED["traffic"], ahead, NOW, ASSETS, LIMITS)
+    judged(EVERY_FEED["traffic"], ahead, NOW, KNOWN, LIMITS)
     with pytest.raises(Unusable):
-        judged(EVERY_FEED["traffic"], ahead, NOW - 1, ASSETS, LIMITS)
+        judged(EVERY_FEED["traffic"], ahead, NOW - 1, KNOWN, LIMITS)
+
+
+def test_an_asset_of_another_kind_is_told_from_one_that_there_is_not() -> None:
+    with pytest.raises(
+        Unusable, match="'a1' is an asset of the kind road_segment: this feed speaks of the kind office"
+    ):
+        judged(EVERY_FEED["dossiers"], body(DOSSIER, office="a1"), NOW, KNOWN, LIMITS)
+    with pytest.raises(Unusable, match="no asset has the id 'o9'"):
+        judged(EVERY_FEED["dossiers"], body(DOSSIER, office="o9"), NOW, KNOWN, LIMITS)
 
 
 def test_a_dossier_tells_only_of_the_fields_it_names() -> None:
@@ -87,7 +96,7 @@ HIDDEN = (SECRET, {SECRET: SECRET}, [SECRET], 912345678.5, -912345678, f"x' - at
 
 def _rule(feed: str, message: bytes) -> str:
     try:
-        judged(EVERY_FEED[feed], message, NOW, ASSETS, LIMITS, UNITS)
+        judged(EVERY_FEED[feed], message, NOW, KNOWN, LIMITS)
     except Unusable as refused:
         return refused.rule
     return ""
@@ -106,8 +115,8 @@ def test_the_rule_that_others_see_quotes_nothing_of_a_message(feed: str, hidden:
 
 def test_the_sender_is_told_what_was_wrong_with_what() -> None:
     with pytest.raises(Unusable, match="'a99'") as refused:
-        judged(EVERY_FEED["traffic"], body(TRAFFIC, refRoadSegment="a99"), NOW, ASSETS, LIMITS)
+        judged(EVERY_FEED["traffic"], body(TRAFFIC, refRoadSegment="a99"), NOW, KNOWN, LIMITS)
     assert refused.value.rule == "no asset has the id that is stated: ask for the list of assets"
     with pytest.raises(Unusable, match="'boat'") as refused:
-        judged(EVERY_FEED["dossiers"], body(DOSSIER, channel="boat"), NOW, ASSETS, LIMITS)
+        judged(EVERY_FEED["dossiers"], body(DOSSIER, channel="boat"), NOW, KNOWN, LIMITS)
     assert refused.value.rule == "Invalid enum value - at `$.channel`"

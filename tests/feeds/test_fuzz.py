@@ -11,7 +11,7 @@ import pytest
 from ioc.errors import InvalidMessage
 from ioc.feeds.judging import judged
 from ioc.model.facts import CaseReport, Fact, Figure, Measurement
-from tests.feeds.messages import ASSETS, BAD, DOSSIER, EVERY_FEED, LIMITS, NOW, STATEMENT, TRAFFIC, UNITS
+from tests.feeds.messages import BAD, DOSSIER, EVERY_FEED, KNOWN, LIMITS, NOW, STATEMENT, TRAFFIC
 from tests.streams.small_centre import AIR
 
 FEEDS = {**EVERY_FEED, "air": AIR}
@@ -99,7 +99,7 @@ def test_mutated_messages_come_to_a_fact_or_to_a_sentence(name: str) -> None:
             fact = feed.decode(message)
             taken += 1
             _assert_can_be_kept(fact)
-            judged(feed, message, NOW, ASSETS, LIMITS, UNITS)
+            judged(feed, message, NOW, KNOWN, LIMITS)
         except InvalidMessage as refused:
             sentence = str(refused)
             assert sentence

@@ -11,14 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from ioc.broker.port import BATCH, INDEX, ORIGIN, SOURCE, Received
+from ioc.broker.port import BATCH, INDEX, ORIGIN, SOURCE, Partition, Received
 from ioc.errors import BadRequest, NotFound, Refused
 from ioc.feeds import FEEDS
 from ioc.model.access import Principal, system_principal
 from ioc.model.origins import Origin
 from ioc.operations import intake as operations
 from ioc.operations.intake import KeyReused, accept, split_array, split_lines
+from ioc.operations.places import milliseconds
 from ioc.store import schema
+from ioc.streams.decode import Numbered, decode
+from tests.feeds.messages import BAD as BAD_OF_ALL
+from tests.feeds.messages import EVERY_FEED, GOOD
 from tests.operations.rows import NOW, Rows, reader, sender
 
 SENDER = sender("traffic", "dossiers")
@@ -100,6 +104,24 @@ def test_one_bad_message_among_a_thousand_good_ones(rows: Rows, what: str) -> No
     assert [(row["source"], row["rejected"], row["accepted"]) for row in counts] == [("src", 1, 0)], (
         "ingest counts what is accepted"
     )
+
+
+@pytest.mark.parametrize("feed", EVERY_FEED)
+def test_the_intake_and_ingest_judge_alike(rows: Rows, monkeypatch: pytest.MonkeyPatch, feed: str) -> None:
+    """What the intake accepts, ingest applies; what it refuses, ingest would refuse for the same reason."""
+    monkeypatch.setitem(FEEDS, feed, EVERY_FEED[feed])
+    messages = [GOOD[feed], *(message for _, of, message, _ in BAD_OF_ALL if of == feed)]
+    answer = send(rows, *messages, who=sender(feed), feed=feed)
+    numbered = Numbered(rows.small.places.ids, rows.small.places.assets, rows.small.registry.series, {})
+    arrived = milliseconds(NOW)
+    records = [Received(at, arrived, b"", message, {}) for at, message in enumerate(messages)]
+    said = decode(EVERY_FEED[feed], Partition("t", 0), records, {}, numbered, rows.intake.limits)
+    assert [one.index for one in answer.rejected] == [one.offset for one in said.letters]
+    table = schema.dead_letters
+    with rows.small.store.reading() as connection:
+        kept = connection.execute(select(table.c.kind, table.c.reason)).all()
+    assert {tuple(one) for one in kept} == {(one.kind, one.reason) for one in said.letters}
+    assert 0 < answer.accepted == len(messages) - len(said.letters) < len(messages)
 
 
 def test_nothing_usable_is_answered_by_index_too(rows: Rows) -> None:
