@@ -135,6 +135,32 @@ def restore(
     typer.echo(program.told(program.main(settings, folder, now=now, replace=replace), settings, now))
 
 
+@app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet or is empty.")],
+) -> None:
+    """Copy the store and the embedded log into a folder, while the centre runs."""
+    settings = _start("backup", is_brief=True)
+    from ioc.processes import backup as program
+
+    typer.echo(program.told(program.main(settings, folder, now=datetime.now(UTC)), folder))
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(help="What `backup` wrote.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Move aside the data that stands there already; nothing is deleted.")
+    ] = False,
+) -> None:
+    """Put a backup in the place of the store and the embedded log; the centre must be stopped."""
+    settings = _start("restore", is_brief=True)
+    from ioc.processes import restore as program
+
+    now = datetime.now(UTC)
+    typer.echo(program.told(program.main(settings, folder, now=now, replace=replace), settings, now))
+
+
 user_app = typer.Typer(help="People who may sign in.", no_args_is_help=True)
 key_app = typer.Typer(help="API keys of source systems.", no_args_is_help=True)
 app.add_typer(user_app, name="user")
