@@ -4,8 +4,8 @@ Accepted means: in the broker's log, which survives the death of any program. Wh
 kept as a dead letter. Personal fields that the feed declares are taken out before anything is written.
 
 A request sent again under its idempotency key is judged by the clock of its first arrival, gets the same batch id, and
-ingest drops what it has applied before. Refused: the same key with another body, a feed that the key is not for,
-assets outside the units of the key, simulated data where the settings forbid it.
+ingest drops what it has applied before. Refused: anything while the disk is low, the same key with another body, a
+feed that the key is not for, assets outside the units of the key, simulated data where the settings forbid it.
 """
 
 import hashlib
@@ -27,6 +27,7 @@ from ioc.model.facts import OFFICE, CaseReport, Fact, Measurement
 from ioc.model.origins import Origin
 from ioc.model.windows import MINUTE, SECOND
 from ioc.operations.access import check_may_send
+from ioc.operations.disk import Disk
 from ioc.operations.places import Atlas, Province, milliseconds
 from ioc.store.dead_letters import DeadLetter, add_dead_letters
 from ioc.store.idempotency import Claim, claim, read_claim
@@ -61,6 +62,7 @@ class Intake:
     def __init__(self, province: Province, broker: Broker) -> None:
         self.province = province
         self.broker = broker
+        self.disk = Disk(province.settings, province.store, broker)
         self.limits = Limits(province.settings.max_message_bytes, province.settings.future_tolerance * SECOND)
 
 
@@ -83,6 +85,7 @@ def accept(
     check_may_send(principal, feed_id)
     if feed_id not in FEEDS:
         raise NotFound(f"there is no feed {feed_id!r}: GET /api/v1/feeds lists them")
+    intake.disk.check_room()
     feed, origin = FEEDS[feed_id], _origin(principal, origin, intake)
     _check_request(messages, key)
     hashed = body_hash or hashlib.sha256(b"\n".join(messages)).digest()
