@@ -6,31 +6,29 @@ without a restart.
 """
 
 import threading
+from functools import partial
 from typing import Final
 
 from ioc import logs
 from ioc.broker.open import open_broker
 from ioc.broker.port import Broker
 from ioc.errors import BrokerError, StoreError
-from ioc.feeds import FEEDS, SERIES
+from ioc.feeds import FEEDS
 from ioc.feeds.judging import Limits
-from ioc.model.known_places import KnownPlaces
 from ioc.model.windows import SECOND
 from ioc.operations.disk import Disk
 from ioc.processes.clock import milliseconds_now
+from ioc.processes.loaded import KeptCurrent, Loaded, load
 from ioc.processes.pausing import LOOK_EVERY_S, PauseForRoom
 from ioc.processes.stopping import stop_on_signals
 from ioc.settings import Settings
 from ioc.store import migrations
 from ioc.store.engine import Store
-from ioc.store.registry import load_registry
-from ioc.store.territory import load_territory, loaded_provinces, local_offset
 from ioc.streams.ingest import Ingest, IngestSettings, Overtaken
 
 log = logs.get_logger("ioc.ingest")
 
 LONGEST_PAUSE_S: Final = 5.0  # what is back after a long time is used again within seconds
-LOOK_FOR_CHANGES_MS: Final = 10 * SECOND
 
 
 def main(settings: Settings) -> int:
@@ -49,9 +47,7 @@ def main(settings: Settings) -> int:
 def run(settings: Settings, store: Store, broker: Broker, stop: threading.Event) -> None:
     """Apply batches until `stop` is set."""
     pause = settings.ingest_linger
-    ingest: Ingest | None = None
-    territory: tuple[str, ...] = ()
-    looked_at = 0
+    current = KeptCurrent(store, partial(_started, settings, store, broker))
     pause_for_room = PauseForRoom(Disk(settings, store, broker))
     while not stop.is_set():
         if pause_for_room.holds():
@@ -59,21 +55,15 @@ def run(settings: Settings, store: Store, broker: Broker, stop: threading.Event)
             continue
         now = milliseconds_now()
         try:
-            if ingest is None or now - looked_at > LOOK_FOR_CHANGES_MS:
-                looked_at = now
-                if (found := _territory_version(store)) != territory or ingest is None:
-                    ingest, territory = make_ingest(settings, store, broker, now), found
-                    ingest.start(now)
-                    log.info("ingest reads", topics=[feed.topic for feed in FEEDS.values()])
-            count = ingest.step(now)
+            count = current.at(now).step(now)
         except Overtaken as error:
             log.warning(str(error))
-            ingest = None
+            current.discard()
             stop.wait(settings.ingest_linger)
         except (StoreError, BrokerError) as error:
             pause = min(LONGEST_PAUSE_S, 2 * pause)
             log.error(str(error), next_try_s=round(pause, 1))
-            ingest = None
+            current.discard()
             stop.wait(pause)
         else:
             pause = settings.ingest_linger
@@ -81,13 +71,21 @@ def run(settings: Settings, store: Store, broker: Broker, stop: threading.Event)
                 stop.wait(settings.ingest_linger)
 
 
+def _started(settings: Settings, store: Store, broker: Broker, loaded: Loaded, now: int) -> Ingest:
+    """An ingest over that territory, which has taken the stored positions."""
+    ingest = _made(settings, store, broker, loaded)
+    ingest.start(now)
+    log.info("ingest reads", topics=[feed.topic for feed in FEEDS.values()])
+    return ingest
+
+
 def make_ingest(settings: Settings, store: Store, broker: Broker, now: int) -> Ingest:
     """An ingest over the territory as it stands in the store."""
-    with store.reading() as connection:
-        registry = load_registry(connection)
-        registry.require_series(SERIES)
-        places = KnownPlaces.of(load_territory(connection), registry.places, local_offset(connection, now))
-    return Ingest(broker, store, FEEDS, places, registry, ingest_settings(settings))
+    return _made(settings, store, broker, load(store, now))
+
+
+def _made(settings: Settings, store: Store, broker: Broker, loaded: Loaded) -> Ingest:
+    return Ingest(broker, store, FEEDS, loaded.places, loaded.registry, ingest_settings(settings))
 
 
 def ingest_settings(settings: Settings) -> IngestSettings:
@@ -101,8 +99,3 @@ def ingest_settings(settings: Settings) -> IngestSettings:
 
 def message_limits(settings: Settings) -> Limits:
     return Limits(settings.max_message_bytes, settings.future_tolerance * SECOND)
-
-
-def _territory_version(store: Store) -> tuple[str, ...]:
-    with store.reading() as connection:
-        return tuple(row.digest for row in loaded_provinces(connection))

@@ -1,6 +1,12 @@
-"""`python -m ioc jobs`: roll-ups, stocks, newest values above assets, forgetting and the ballast file."""
+"""`python -m ioc jobs`: roll-ups, stocks, newest values above assets, forgetting and the ballast file.
 
+A change of the territory is taken in without a restart.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from ioc import logs
 from ioc.broker.open import open_broker
@@ -13,19 +19,16 @@ from ioc.jobs.schedule import Job, run_jobs
 from ioc.jobs.stocks import StockRules, StockWatch
 from ioc.model.access import system_principal
 from ioc.model.columns import Integers
-from ioc.model.known_places import KnownPlaces
-from ioc.model.territory import Territory
 from ioc.model.windows import DAY, HOUR, SECOND
 from ioc.operations import access
 from ioc.operations.disk import Disk
 from ioc.processes.clock import milliseconds_now
 from ioc.processes.keeping import keeping
+from ioc.processes.loaded import KeptCurrent, Loaded
 from ioc.processes.stopping import stop_on_signals
 from ioc.settings import Settings
 from ioc.store import migrations
 from ioc.store.engine import Store
-from ioc.store.registry import Registry, load_registry
-from ioc.store.territory import load_territory, local_offset
 
 log = logs.get_logger("ioc.jobs")
 
@@ -41,41 +44,57 @@ def main(settings: Settings) -> int:
     migrations.require_current(store)
     broker = open_broker(settings)
     try:
-        run_jobs(jobs_of(settings, store, broker), stop)
+        run_jobs(jobs_of(settings, store, broker, milliseconds_now), stop)
     finally:
         broker.close()
         store.close()
     return 0
 
 
-def jobs_of(settings: Settings, store: Store, broker: Broker) -> list[Job]:
-    """What runs, and how often."""
-    now = milliseconds_now()
-    with store.reading() as connection:
-        registry, territory = load_registry(connection), load_territory(connection)
-        registry.require_series(SERIES)
-        day_offset = local_offset(connection, now)
-    ancestry = KnownPlaces.of(territory, registry.places, day_offset).ancestry
-    rules = RollupRules({registry.series[one.id]: one for one in SERIES.values()}, ancestry, day_offset)
-    watches = [
-        StockWatch(store, stock, rules)
-        for stock in (_stock_rules(feed.id, registry, territory) for feed in FEEDS.values())
-        if stock is not None
-    ]
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What the jobs work by, made of the territory."""
 
-    def _days_changed(keys: Integers) -> None:
-        for watch in watches:
-            watch.count_days(keys, milliseconds_now())
+    rules: RollupRules
+    watches: tuple[StockWatch, ...]
+
+
+def _work_of(store: Store, loaded: Loaded, _now: int) -> _Work:
+    numbers, places = loaded.registry.series, loaded.places
+    rules = RollupRules({numbers[one.id]: one for one in SERIES.values()}, places.ancestry, places.day_offset)
+    stocks = (_stock_rules(feed, loaded) for feed in FEEDS)
+    return _Work(rules, tuple(StockWatch(store, stock, rules) for stock in stocks if stock is not None))
+
+
+def _stock_rules(feed_id: str, loaded: Loaded) -> StockRules | None:
+    feed = FEEDS[feed_id]
+    kinds = loaded.places.ids.kinds
+    offices = [number for asset, number in loaded.places.assets.items() if kinds[asset] == feed.asset_kind]
+    return StockRules.of(feed, loaded.registry.series, offices)
+
+
+def jobs_of(settings: Settings, store: Store, broker: Broker, clock: Callable[[], int]) -> list[Job]:
+    """What runs, and how often; `clock` tells UTC milliseconds. StoreError where the store cannot be worked by."""
+    current = KeptCurrent(store, partial(_work_of, store))
+    day_offset = current.at(clock()).rules.day_offset
 
     def _roll_up() -> None:
-        roll_up(store, rules, _days_changed)
+        work = current.at(clock())
+
+        def _days_changed(keys: Integers) -> None:
+            for watch in work.watches:
+                watch.count_days(keys, clock())
+
+        roll_up(store, work.rules, _days_changed)
 
     def _newest() -> None:
-        keep_newest_above(store, rules, milliseconds_now())
+        now = clock()
+        keep_newest_above(store, current.at(now).rules, now)
 
     def _stocks() -> None:
-        for watch in watches:
-            watch.count(milliseconds_now())
+        now = clock()
+        for watch in current.at(now).watches:
+            watch.count(now)
 
     kept = KeepingRules(
         keeping(settings),
@@ -91,7 +110,7 @@ def jobs_of(settings: Settings, store: Store, broker: Broker) -> list[Job]:
         disk.keep_ballast()
 
     def _forget() -> None:
-        dropped = forget(store, broker, kept, milliseconds_now())
+        dropped = forget(store, broker, kept, clock())
         if ended := access.forget_ended(system_principal("jobs"), store, settings, datetime.now(UTC)):
             dropped["sessions"] = ended
         if dropped:
@@ -104,9 +123,3 @@ def jobs_of(settings: Settings, store: Store, broker: Broker) -> list[Job]:
         Job("forget", FORGET_EVERY_S, _forget),
         Job("ballast", BALLAST_EVERY_S, _ballast),
     ]
-
-
-def _stock_rules(feed_id: str, registry: Registry, territory: Territory) -> StockRules | None:
-    feed = FEEDS[feed_id]
-    offices = [registry.places[asset.id] for asset in territory.assets if asset.kind == feed.asset_kind]
-    return StockRules.of(feed, registry.series, offices)
