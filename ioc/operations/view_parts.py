@@ -4,6 +4,7 @@ Made of the same operations as the read API, so a screen and a request never tel
 who may see: `views` does, once for the centre; a part holds only what the centre covers.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +15,7 @@ from ioc.model.columns import START, Integers
 from ioc.model.origins import Origin
 from ioc.model.places import Asset, Unit
 from ioc.model.series import Kpi, State
-from ioc.model.windows import BY_ID, DAY, HOUR, Window, bucket_start
+from ioc.model.windows import BY_ID, HOUR, Level, Window, bucket_start
 from ioc.operations.kpis import Ratio, ratios
 from ioc.operations.places import Atlas, Place, Province, moment_of
 from ioc.operations.series import read_buckets, watermark
@@ -130,10 +131,11 @@ def cards(frame: Frame, kpis: Collection[Kpi]) -> dict[str, Card]:
         ratio = sums[kpi.id, centre] if kpi.denominator else None
         current = _as_current(kpi, ratio) if ratio else values.get((kpi.numerator, centre), UNHEARD)
         factor = 1 if ratio else kpi.factor
+        value, spark = rounded(current.value, factor), sparks[kpi.id]
         found[kpi.id] = Card(
             kpi.id,
             kpi.numerator,
-            rounded(current.value, factor),
+            value,
             rounded(current.last_value, factor),
             ratio.numerator if ratio else None,
             ratio.denominator if ratio else None,
@@ -149,8 +151,9 @@ def cards(frame: Frame, kpis: Collection[Kpi]) -> dict[str, Card]:
             slug(current.origin),
             reporting.get((series.id, current.origin), 0),
             len(frame.assets[FEED_OF_SERIES[series.id]]),
-            sparks[kpi.id],
-            SPARK_POINTS * (DAY if ratio else HOUR) // 1000,
+            # The running bucket has only begun: its point is the value of now, as the card says it.
+            spark if value is None else (*spark[:-1], value),
+            SPARK_POINTS * _spark_step(kpi).width // 1000,
         )
     return found
 
@@ -173,16 +176,20 @@ def _as_current(kpi: Kpi, ratio: Ratio) -> Current:
     return Current(ratio.value(kpi), last, ratio.as_of, ratio.state, ratio.origin)
 
 
+def _spark_step(kpi: Kpi) -> Level:
+    """Days for a share over a span and for a stock, which are counted at the ends of days; hours for the rest."""
+    return BY_ID["1d" if kpi.denominator or SERIES[kpi.numerator].stock else "1h"]
+
+
 def _sparks(
     frame: Frame, kpis: Iterable[Kpi], origins: Mapping[str, Origin | None]
 ) -> dict[str, tuple[float | None, ...]]:
-    """Twelve points up to now for each KPI: hours for what is current, days for a ratio."""
+    """Twelve points up to now for each KPI, each what its card would have said at the end of that hour or day."""
     found: dict[str, tuple[float | None, ...]] = {}
-    by_level: dict[str, list[Kpi]] = {}
+    by_step: dict[Level, list[Kpi]] = defaultdict(list)
     for kpi in kpis:
-        by_level.setdefault("1d" if kpi.denominator else "1h", []).append(kpi)
-    for name, of_level in by_level.items():
-        level = BY_ID[name]
+        by_step[_spark_step(kpi)].append(kpi)
+    for level, of_level in by_step.items():
         last = bucket_start(frame.clock.now, level, frame.clock.day_offset)
         starts = [last - back * level.width for back in range(SPARK_POINTS - 1, -1, -1)]
         series = {one for kpi in of_level for one in (kpi.numerator, kpi.denominator) if one}
@@ -194,14 +201,19 @@ def _sparks(
                 tuple(frame.atlas.numbers.series[one] for one in series),
                 (frame.centre.number,),
                 tuple(shown),
-                starts[0],
+                starts[0] - (max(_buckets(kpi, level) for kpi in of_level) - 1) * level.width,
                 last + level.width,
                 frame.clock,
             )
         )
         for kpi in of_level:
-            found[kpi.id] = tuple(_spark_value(frame, kpi, origins[kpi.id], start, windows) for start in starts)
+            found[kpi.id] = tuple(_spark_value(frame, kpi, origins[kpi.id], start, level, windows) for start in starts)
     return found
+
+
+def _buckets(kpi: Kpi, level: Level) -> int:
+    """How many buckets of the level one point tells: the span of a share, one of everything else."""
+    return max(1, (kpi.span or 0) * 1000 // level.width) if kpi.denominator else 1
 
 
 Windows = Mapping[tuple[int, int, int, int], Window]
@@ -211,23 +223,24 @@ def _by_key(table: Integers) -> Windows:
     return {(row[0], row[1], row[2], row[3]): Window(*row[3:]) for row in table.T.tolist()}
 
 
-def _spark_value(frame: Frame, kpi: Kpi, origin: Origin | None, start: int, windows: Windows) -> float | None:
+def _spark_value(
+    frame: Frame, kpi: Kpi, origin: Origin | None, start: int, level: Level, windows: Windows
+) -> float | None:
     if origin is None:
         return None
 
-    def at(series: str) -> Window | None:
+    def at(series: str, start: int) -> Window | None:
         return windows.get((frame.atlas.numbers.series[series], frame.centre.number, int(origin), start))
 
-    over = SERIES[kpi.numerator]
+    def total(series: str) -> float:
+        starts = (start - back * level.width for back in range(_buckets(kpi, level)))
+        return sum(window.sum for one in starts if (window := at(series, one))) / SERIES[series].scale
+
     if kpi.denominator is None:
-        window = at(kpi.numerator)
+        over, window = SERIES[kpi.numerator], at(kpi.numerator, start)
         return None if window is None else rounded(window.value(over.over_time, over.scale), kpi.factor)
-    below = at(kpi.denominator)
-    if below is None or not below.sum:
-        return None
-    above = at(kpi.numerator)
-    ratio = (above.sum if above else 0) / over.scale / (below.sum / SERIES[kpi.denominator].scale)
-    return rounded(ratio, kpi.factor)
+    below = total(kpi.denominator)
+    return rounded(total(kpi.numerator) / below, kpi.factor) if below else None
 
 
 # --- trend -----------------------------------------------------------------------------------------------------

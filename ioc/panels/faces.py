@@ -161,10 +161,10 @@ def _tells_its_line(card: Card, state: Freshness) -> bool:
 def _movement(card: Card, state: Freshness, reader: Reader) -> tuple[str, Literal["up", "down", "level", ""]]:
     """How far the small line went, from its first point to its last; the arrow beside it says which way.
 
-    Nothing where an end is missing, or for a ratio: its line tells single days, its value a whole span.
+    Nothing where an end is missing.
     """
     first, last = (card["spark"][0], card["spark"][-1]) if card["spark"] else (None, None)
-    if first is None or last is None or card["denominator"] is not None or state in ("stale", "silent"):
+    if first is None or last is None or state in ("stale", "silent"):
         return "", ""
     change = last - first
     seen = rounded(change, card["decimals"])

@@ -81,11 +81,35 @@ def test_cards_tell_value_freshness_and_who_reported(busy: Rows) -> None:
     assert (now["late_after"], now["stale_after"], now["silent_after"]) == (90, 210, 750)
     assert (now["reporting"], now["expected"], now["state"]) == (2, 4, "on_time")
     assert len(now["spark"]) == 12
-    assert now["spark"][-2:] == [30, None], "the running hour has begun half a minute ago"
+    assert now["spark"][-2:] == [30, 30], "the running hour has begun half a minute ago: it tells the value of now"
     ratio = card(found, "dossiers.on_time_rate")
     assert (ratio["value"], ratio["numerator"], ratio["denominator"]) == (70, 140, 200)
     assert ratio["spark"][-1] == 70
     assert card(found, "dossiers.open_now")["state"] == "silent"
+
+
+def test_the_small_line_of_a_share_tells_the_span_of_its_card(busy: Rows) -> None:
+    def due(days: int, total: int, on_time: int) -> None:
+        begin = at(-7, days=days)  # local midnight
+        busy.window("1d", "dossiers.due", "c-all", begin, total=total, count=total)
+        busy.window("1d", "dossiers.due_on_time", "c-all", begin, total=on_time, count=on_time)
+
+    due(-3, 600, 600)
+    due(-9, 100, 0)
+    due(-10, 300, 300)
+    found = card(document(busy), "dossiers.on_time_rate")
+    assert found["spark"][-1] == found["value"] == 92.5  # 740 of 800 in the last seven days
+    # At the end of a day the seven days up to it: single days were 100, 0 and 100 %.
+    assert found["spark"][:-1] == [None, 100, 75, 75, 75, 75, 75, 75, 85.714, 100, 100]
+    assert found["spark_span"] == 12 * 86_400
+
+
+def test_the_small_line_of_a_stock_tells_the_ends_of_days(busy: Rows) -> None:
+    for days, total in ((-2, 7), (-1, 9)):
+        busy.window("1d", "dossiers.overdue", "c-all", at(-7, days=days), total=total)
+    found = card(document(busy), "dossiers.overdue_now")
+    assert found["spark"] == [*[None] * 9, 7, 9, 12]
+    assert (found["value"], found["spark_span"]) == (12, 12 * 86_400)
 
 
 def test_units_stand_in_order_of_need(busy: Rows) -> None:

@@ -117,9 +117,9 @@ def test_the_movement_is_that_of_the_small_line(spark: list[float | None], moved
     assert (face.moved, face.movement) == (moved, movement)
 
 
-def test_a_ratio_has_no_movement_because_its_line_tells_single_days() -> None:
-    face = card_face(card("dossiers.online_share", denominator=5236, spark=[50, 60, 76]), VIETNAMESE)
-    assert (face.movement, face.moved, face.span) == ("", "", "12\u00a0ngày")
+def test_a_share_moves_like_any_value_as_its_line_tells_the_same_span() -> None:
+    face = card_face(card("dossiers.online_share", denominator=5236, spark=[74, 75, 76.2]), VIETNAMESE)
+    assert (face.movement, face.moved, face.span) == ("2,2", "up", "12\u00a0ngày")
 
 
 def test_how_many_places_reported_is_said() -> None:

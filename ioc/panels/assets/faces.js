@@ -59,8 +59,7 @@
   function movement(card, state) {
     const first = card.spark[0] ?? null;
     const last = card.spark[card.spark.length - 1] ?? null;
-    const told = first !== null && last !== null && card.denominator === null;
-    if (!told || state === "stale" || state === "silent") return ["", ""];
+    if (first === null || last === null || state === "stale" || state === "silent") return ["", ""];
     const change = last - first;
     const value = ioc.number(Math.abs(change), card.decimals);
     const moved = value === ioc.number(0, card.decimals) ? "level" : change > 0 ? "up" : "down";
