@@ -110,6 +110,7 @@ class Live:
         self._tasks: list[asyncio.Task[None]] = []
         self._is_stopping = False
         self._threads = CapacityLimiter(2)
+        self._working: set[asyncio.Future[Any]] = set()
 
     @property
     def subscribers(self) -> int:
@@ -126,6 +127,8 @@ class Live:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
+        # The store is closed after this: nobody may still read from it.
+        await asyncio.gather(*self._working, return_exceptions=True)
 
     async def subscribe(self, view: View, centre: Place) -> Subscription:
         """A subscription whose first event is the whole view."""
@@ -250,7 +253,11 @@ class Live:
                 subscription.end()
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
-        return await to_thread.run_sync(work, limiter=self._threads)
+        """The result of work in a thread; who is cancelled meanwhile leaves it to `stop` to wait for its end."""
+        task = asyncio.ensure_future(to_thread.run_sync(work, limiter=self._threads))
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+        return await asyncio.shield(task)
 
 
 def _event(name: str, data: Mapping[str, Any], n: int | None) -> bytes:
