@@ -6,7 +6,7 @@ Reading is one range scan of the primary key. It refuses nothing about content: 
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -43,7 +43,8 @@ class EmbeddedBroker:
             for statement in _SCHEMA:
                 connection.execute(statement)
 
-    def ensure_topic(self, topic: str, partitions: int) -> None:
+    def ensure_topic(self, topic: str, partitions: int, keep_ms: int | None = None) -> None:
+        # It drops nothing by itself: `forget_before` is told from when each topic is kept.
         with self._transaction() as connection:
             (known,) = connection.execute("SELECT count(*) FROM partitions WHERE topic = ?", (topic,)).fetchone()
             if not known:
@@ -119,19 +120,22 @@ class EmbeddedBroker:
     def extents(self, partitions: Sequence[Partition]) -> dict[Partition, Extent]:
         return {partition: self.extent(partition) for partition in partitions}
 
-    def forget_before(self, time: int, limit: int = 50_000) -> int:
+    def forget_before(self, time: int, limit: int = 50_000, *, by_topic: Mapping[str, int] | None = None) -> int:
         """Drop at most `limit` of the oldest records appended before `time`; how many were dropped.
 
-        Only a prefix of each partition goes, so that offsets stay contiguous from `first`.
+        A topic of `by_topic` is kept from the time that stands there instead. Only a prefix of each partition goes, so
+        that offsets stay contiguous from `first`.
         """
         dropped = 0
         with self._transaction() as connection:
-            for partition, first, following in connection.execute("SELECT id, first, next FROM partitions").fetchall():
+            partitions = connection.execute("SELECT id, topic, first, next FROM partitions").fetchall()
+            for partition, topic, first, following in partitions:
+                kept_from = (by_topic or {}).get(topic, time)
                 (young,) = connection.execute(
                     """SELECT coalesce(min("offset"), ?) FROM
                        (SELECT "offset", time FROM log WHERE partition = ? ORDER BY "offset" LIMIT ?)
                        WHERE time >= ?""",
-                    (min(first + limit, following), partition, limit, time),
+                    (min(first + limit, following), partition, limit, kept_from),
                 ).fetchone()
                 dropped += connection.execute(
                     'DELETE FROM log WHERE partition = ? AND "offset" < ?', (partition, young)

@@ -29,8 +29,8 @@ class KafkaBroker:
         self._appender = Appender(options, folder)
         self._reader = Reader(options, self._topics)
 
-    def ensure_topic(self, topic: str, partitions: int) -> None:
-        self._topics.ensure(topic, partitions)
+    def ensure_topic(self, topic: str, partitions: int, keep_ms: int | None = None) -> None:
+        self._topics.ensure(topic, partitions, keep_ms)
 
     def partitions(self, topic: str) -> tuple[Partition, ...]:
         return tuple(Partition(topic, number) for number in range(self._topics.count(topic)))

@@ -26,6 +26,7 @@ HEADROOM_BYTES: Final = 65_536
 Client = TypeVar("Client")
 
 _HOUR_MS: Final = 3_600_000
+_DAY_MS: Final = 24 * _HOUR_MS
 
 _SILENT: Final = (
     errors.KafkaTimeoutError,
@@ -89,11 +90,14 @@ class KafkaOptions:
             }
         return options
 
-    def topic(self) -> dict[str, str]:
+    def topic(self, keep_ms: int | None = None) -> dict[str, str]:
         """The settings of each topic: kept by time, never by a leader that lacks acknowledged records."""
+        kept = {"retention.ms": str(self.keep_ms)}
+        if keep_ms is not None:  # Kafka drops whole segments only, and by itself it begins one a week
+            kept = {"retention.ms": str(keep_ms), "segment.ms": str(min(keep_ms, _DAY_MS))}
         return {
+            **kept,
             "cleanup.policy": "delete",
-            "retention.ms": str(self.keep_ms),
             "max.message.bytes": str(self.max_message_bytes + HEADROOM_BYTES),
             "min.insync.replicas": str(2 if self.replication > 2 else 1),
             "unclean.leader.election.enable": "false",

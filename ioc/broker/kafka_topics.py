@@ -30,9 +30,9 @@ class Topics:
         self._client: Any = None
         self._counts: dict[str, tuple[int, float]] = {}
 
-    def ensure(self, topic: str, partitions: int) -> None:
+    def ensure(self, topic: str, partitions: int, keep_ms: int | None = None) -> None:
         """Make the topic; where it is there, give it the settings of ours and leave its partitions."""
-        configs = self._options.topic()
+        configs = self._options.topic(keep_ms)
         wanted = {
             "num_partitions": partitions,
             "replication_factor": self._options.replication,

@@ -61,8 +61,11 @@ class Extent:
 class Broker(Protocol):
     """The port. Every method raises BrokerError when the broker cannot do what is asked."""
 
-    def ensure_topic(self, topic: str, partitions: int) -> None:
-        """Make the topic if it does not exist; an existing one keeps its partitions."""
+    def ensure_topic(self, topic: str, partitions: int, keep_ms: int | None = None) -> None:
+        """Make the topic if it does not exist; an existing one keeps its partitions.
+
+        `keep_ms`: where the broker itself drops what is old, how long this topic is kept instead of the others' time.
+        """
 
     def partitions(self, topic: str) -> tuple[Partition, ...]:
         """The partitions of a topic; none if it does not exist."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ioc.broker.embedded import EmbeddedBroker
 from ioc.broker.port import Broker
+from ioc.feeds import FEEDS
 from ioc.model.windows import DAY, LEVELS, MINUTE, Keeping, Level
 from ioc.store import days, dead_letters, rolling, streams, writing
 from ioc.store.engine import Store
@@ -42,7 +43,8 @@ def forget(store: Store, broker: Broker, rules: KeepingRules, now: int) -> dict[
         dropped["dead_letters"] = dead_letters.forget_dead_letters(connection, now - rules.dead_letters)
         dropped["source_counts"] = streams.forget_counts(connection, now - COUNTS_KEPT)
     if isinstance(broker, EmbeddedBroker):  # Kafka drops its own log by time
-        dropped["log"] = broker.forget_before(now - rules.log)
+        by_topic = {feed.dead_letter_topic: now - rules.dead_letters for feed in FEEDS.values()}
+        dropped["log"] = broker.forget_before(now - rules.log, by_topic=by_topic)
     return {what: count for what, count in dropped.items() if count}
 
 

@@ -12,6 +12,7 @@ from ioc import logs
 from ioc.broker.open import open_broker
 from ioc.broker.port import Broker
 from ioc.feeds import FEEDS, SERIES
+from ioc.jobs.dead_letters import publish_dead_letters
 from ioc.jobs.forgetting import KeepingRules, forget
 from ioc.jobs.newest import keep_newest_above
 from ioc.jobs.rollups import RollupRules, roll_up
@@ -34,6 +35,7 @@ log = logs.get_logger("ioc.jobs")
 
 NEWEST_EVERY_S = 0.5  # what screens wait for at most, besides ingest's own linger
 STOCKS_EVERY_S = 2.0
+DEAD_LETTERS_EVERY_S = 5.0
 FORGET_EVERY_S = 300.0
 BALLAST_EVERY_S = 1.0
 
@@ -109,6 +111,9 @@ def jobs_of(settings: Settings, store: Store, broker: Broker, clock: Callable[[]
     def _ballast() -> None:
         disk.keep_ballast()
 
+    def _dead_letters() -> None:
+        publish_dead_letters(store, broker, kept.dead_letters, milliseconds_now())
+
     def _forget() -> None:
         dropped = forget(store, broker, kept, clock())
         if ended := access.forget_ended(system_principal("jobs"), store, settings, datetime.now(UTC)):
@@ -120,6 +125,7 @@ def jobs_of(settings: Settings, store: Store, broker: Broker, clock: Callable[[]
         Job("roll-up", settings.rollup_every, _roll_up),
         Job("newest", NEWEST_EVERY_S, _newest),
         Job("stocks", STOCKS_EVERY_S, _stocks),
+        Job("dead-letters", DEAD_LETTERS_EVERY_S, _dead_letters),
         Job("forget", FORGET_EVERY_S, _forget),
         Job("ballast", BALLAST_EVERY_S, _ballast),
     ]

@@ -13,6 +13,7 @@ from ioc import logs
 from ioc.broker.open import open_broker
 from ioc.feeds import FEEDS, SERIES
 from ioc.model.province_files import Province, read_province
+from ioc.model.windows import DAY
 from ioc.operations.disk import Disk
 from ioc.processes.clock import milliseconds_now
 from ioc.processes.keeping import keeping
@@ -44,6 +45,7 @@ def main(settings: Settings) -> int:
         partitions = PARTITIONS if settings.broker == "embedded" else settings.kafka_partitions
         for feed in FEEDS.values():
             broker.ensure_topic(feed.topic, partitions)
+            broker.ensure_topic(feed.dead_letter_topic, 1, settings.dead_letter_keep * DAY)
         Disk(settings, store, broker).keep_ballast()
     finally:
         broker.close()

@@ -101,4 +101,4 @@ def test_the_topics_of_all_feeds_are_made(settings: Settings) -> None:
     connection = sqlite3.connect(settings.data / "log.db")
     topics = {topic for (topic,) in connection.execute("SELECT DISTINCT topic FROM partitions")}
     connection.close()
-    assert topics == {feed.topic for feed in FEEDS.values()}
+    assert topics == {topic for feed in FEEDS.values() for topic in (feed.topic, feed.dead_letter_topic)}

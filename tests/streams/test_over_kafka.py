@@ -52,7 +52,7 @@ def address(kafka: KafkaServer) -> Iterator[str]:
         pytest.skip("IOC_TEST_KAFKA names a broker whose topics are not ours to delete")
     yield f"kafka://{kafka.address}"
     with KafkaAdminClient(bootstrap_servers=kafka.address) as admin:
-        ours = {feed.topic for feed in FEEDS.values()}
+        ours = {topic for feed in FEEDS.values() for topic in (feed.topic, feed.dead_letter_topic)}
         if left := sorted(ours & set(admin.list_topics())):
             admin.delete_topics(left)
 
