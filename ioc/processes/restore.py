@@ -23,7 +23,9 @@ from ioc.settings import Settings, without_password
 from ioc.store import copies, migrations
 
 UNFINISHED: Final = "restore.unfinished"
-"""The file of the data folder that stands there from the first change to the last; it names the backup."""
+"""The file of the data folder that stands there from the first change to the last; it says which part is under way."""
+
+_MOVING: Final = "moving aside what stood here before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,11 @@ def main(settings: Settings, folder: Path, *, now: datetime, replace: bool = Fal
     backup_manifest.verify(folder, manifest.files)
     make_data_folder(settings.data)
     with only_run(settings.data):
-        began = _begun(settings.data)
-        if began == manifest.id and stands(settings, manifest):
+        began, wanted = _begun(settings.data), places(settings, folder, manifest)
+        if began == _putting(manifest) and wanted[-1].holds_data() and stands(settings, manifest):
             aside: tuple[str, ...] = ()
         else:
-            found = _found(places(settings, folder, manifest), began=bool(began), replace=replace)
+            found = _found(wanted, was_putting=began not in ("", _MOVING), replace=replace)
             aside = _replaced(settings, folder, manifest, found, now)
         (settings.data / UNFINISHED).unlink(missing_ok=True)
     return Restored(manifest, aside)
@@ -60,8 +62,12 @@ def require_finished(data: Path) -> None:
         )
 
 
+def _putting(manifest: Manifest) -> str:
+    return f"putting in place {manifest.id}"
+
+
 def _begun(data: Path) -> str:
-    """Which backup a restore that was not finished was to put in place."""
+    """What a restore that was not finished was doing."""
     try:
         return (data / UNFINISHED).read_text(encoding="ascii").strip()
     except FileNotFoundError:
@@ -80,21 +86,20 @@ def _require_fit(manifest: Manifest, settings: Settings) -> None:
     migrations.require_known(manifest.tables)
 
 
-def _found(wanted: list[Place], *, began: bool, replace: bool) -> dict[Place, bool]:
+def _found(wanted: list[Place], *, was_putting: bool, replace: bool) -> dict[Place, bool]:
     """Each place, and whether something stands there. StoreError where that forbids the restore."""
     found = {place: place.holds_data() for place in wanted}
     store = wanted[-1]
     # After a restore that was not finished, a log without a store is that restore's.
-    ours = began and not found[store]
+    ours = was_putting and not found[store]
     if any(found.values()) and not replace and not ours:
         names = " and ".join(place.name for place, stands_there in found.items() if stands_there)
         raise StoreError(
             f"there is data already: {names}; restore with --replace, which moves it aside, or set IOC_STORE and"
             " IOC_DATA to others"
         )
-    for place, stands_there in found.items():
-        if stands_there:
-            place.require_unused()
+    for place in wanted:
+        place.require_unused()
     return found
 
 
@@ -104,9 +109,10 @@ def _replaced(
     """Put the backup's parts in their places; where that went which stood there."""
     for place in found:
         place.stage()
-    write_private(settings.data / UNFINISHED, manifest.id + "\n")
+    write_private(settings.data / UNFINISHED, _MOVING + "\n")
     aside = settings.data / f"before_restore_{now.astimezone(UTC):%Y%m%dt%H%M%S}"
     moved = [place.set_aside(aside) for place, stands_there in found.items() if stands_there]
+    write_private(settings.data / UNFINISHED, _putting(manifest) + "\n")
     for name in STATE_FILES:
         if manifest.has(name):
             write_private(settings.data / name, (folder / name).read_text(encoding="ascii"))

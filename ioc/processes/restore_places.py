@@ -25,7 +25,7 @@ class Place(Protocol):
         """Whether something stands there."""
 
     def require_unused(self) -> None:
-        """StoreError if a program works with what stands there."""
+        """StoreError if a program uses the place, or a restore that was killed still works there."""
 
     def stage(self) -> None:
         """Do all that may fail and changes nothing yet."""

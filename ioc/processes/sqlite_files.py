@@ -49,6 +49,8 @@ def _all_files(database: Path) -> list[Path]:
 
 def require_unused(database: Path) -> None:
     """StoreError if a program has the database open. Its write-ahead log is written into it."""
+    if not database.exists():
+        return
     try:
         with closing(sqlite3.connect(database, timeout=_WAIT_S, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode=DELETE")  # possible for the only one who has it open

@@ -22,6 +22,9 @@ from ioc.store.engine import Store
 LOCK_WAIT: Final = "30s"
 """How long pg_dump waits for a table that somebody is changing."""
 
+APPLICATION: Final = "ioc copy"
+"""As what the programs show themselves to the server."""
+
 _WHERE: Final = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
 """Where Debian and Red Hat put the programs of each version; only one version is in PATH."""
 
@@ -93,8 +96,9 @@ def others_connected(store: Store) -> int:
         found = connection.execute(
             text(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-                " AND application_name = current_setting('application_name') AND pid <> pg_backend_pid()"
-            )
+                " AND application_name IN (current_setting('application_name'), :ours) AND pid <> pg_backend_pid()"
+            ),
+            {"ours": APPLICATION},
         )
         return int(found.scalar_one())
 
@@ -129,7 +133,7 @@ def _run(store: Store, *command: str) -> None:
     _, parameters = store.engine.dialect.create_connect_args(store.engine.url)
     secret = parameters.pop("password", None)
     parameters.pop("context", None)  # of psycopg, not of libpq
-    environ = os.environ | {"PGAPPNAME": "ioc copy", "PGCONNECT_TIMEOUT": "5"}
+    environ = os.environ | {"PGAPPNAME": APPLICATION, "PGCONNECT_TIMEOUT": "5"}
     if secret is not None:
         environ["PGPASSWORD"] = str(secret)
     database = f"--dbname={make_conninfo('', **parameters)}"

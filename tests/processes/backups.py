@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy import text
+
 from ioc.broker.port import Broker, Partition
 from ioc.jobs.rollups import roll_up
+from ioc.processes import backup
 from ioc.settings import Settings
+from ioc.store.engine import Store
 from tests.streams.history import ARRIVAL, Sent
 from tests.streams.oracle import expected
-from tests.streams.small_centre import ALL_FEEDS, STORE_URL, SmallCentre
+from tests.streams.small_centre import ALL_FEEDS, SETTINGS, STORE_URL, SmallCentre
 from tests.streams.stored import assert_same, stored
 
 NOW = datetime.fromtimestamp(ARRIVAL / 1000, UTC)
@@ -30,6 +34,29 @@ def append(broker: Broker, history: Sequence[Sent], portion: int = 50) -> None:
             by_topic[ALL_FEEDS[one.feed].topic].append(one)
         for topic, group in by_topic.items():
             broker.append(topic, [one.record for one in group], ARRIVAL)
+
+
+def small_backup(centre: SmallCentre, folder: Path, history: list[Sent]) -> Path:
+    """A backup of a store that has applied part of the log."""
+    append(centre.broker, history)
+    ingest = centre.ingest(SETTINGS)
+    ingest.apply(ingest.read(), ARRIVAL)
+    append(centre.broker, history)
+    backup.main(settings_of(centre.folder), folder, now=NOW)
+    return folder
+
+
+def destroy(folder: Path) -> None:
+    """All that was in the store and in the log is gone."""
+    settings = settings_of(folder)
+    if settings.store.startswith("postgresql"):
+        store = Store.open(settings.store)
+        with store.changing_tables() as connection:
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text("CREATE SCHEMA public"))
+        store.close()
+    for path in [*folder.glob("ioc.db*"), *folder.glob("log.db*")]:
+        path.unlink()
 
 
 def held(broker: Broker, history: Sequence[Sent]) -> tuple[list[Sent], list[Sent]]:

@@ -13,18 +13,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from ioc.errors import BrokerError, StoreError
 from ioc.processes import backup, backup_manifest, restore
 from ioc.settings import PROJECT
 from ioc.store import streams
-from ioc.store.engine import Store
-from tests.processes.backups import NOW, append, applied, assert_holds, held, ingest_all, settings_of
-from tests.streams.history import ARRIVAL, HOUR, Sent
+from tests.processes.backups import (
+    NOW,
+    append,
+    applied,
+    assert_holds,
+    destroy,
+    held,
+    ingest_all,
+    settings_of,
+    small_backup,
+)
+from tests.streams.history import ARRIVAL, HOUR
 from tests.streams.kill_runner import Plan
 from tests.streams.long_history import long_history
-from tests.streams.small_centre import SETTINGS, SmallCentre, open_centre
+from tests.streams.small_centre import SmallCentre, open_centre
 from tests.streams.stored import count
 
 
@@ -44,29 +52,6 @@ def wait_for(centre: SmallCentre, records: int) -> None:
     while applied(centre) < records:
         assert time.monotonic() < deadline, f"{applied(centre)} of {records} records applied"
         time.sleep(0.01)
-
-
-def destroy(folder: Path) -> None:
-    """All that was in the store and in the log is gone."""
-    settings = settings_of(folder)
-    if settings.store.startswith("postgresql"):
-        store = Store.open(settings.store)
-        with store.changing_tables() as connection:
-            connection.execute(text("DROP SCHEMA public CASCADE"))
-            connection.execute(text("CREATE SCHEMA public"))
-        store.close()
-    for path in [*folder.glob("ioc.db*"), *folder.glob("log.db*")]:
-        path.unlink()
-
-
-def small_backup(centre: SmallCentre, folder: Path, history: list[Sent]) -> Path:
-    """A backup of a store that has applied part of the log."""
-    append(centre.broker, history)
-    ingest = centre.ingest(SETTINGS)
-    ingest.apply(ingest.read(), ARRIVAL)
-    append(centre.broker, history)
-    backup.main(settings_of(centre.folder), folder, now=NOW)
-    return folder
 
 
 @pytest.mark.slow
