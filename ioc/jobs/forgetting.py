@@ -6,13 +6,16 @@ from ioc.broker.embedded import EmbeddedBroker
 from ioc.broker.port import Broker
 from ioc.feeds import FEEDS
 from ioc.model.windows import DAY, LEVELS, MINUTE, Keeping, Level
-from ioc.store import days, dead_letters, rolling, streams, writing
+from ioc.store import days, dead_letters, rolling, senders, streams, writing
 from ioc.store.engine import Store
 
 OWNERS_AT_ONCE = 100
 """(series, place, origin) whose windows one transaction drops: others wait for it."""
 
 COUNTS_KEPT = 8 * DAY
+LETTER_COUNTS_KEPT = 366 * DAY
+"""By source, kind and hour: a year tells whether a source has become better."""
+
 CHANGES_KEPT = 10 * MINUTE
 
 
@@ -42,6 +45,8 @@ def forget(store: Store, broker: Broker, rules: KeepingRules, now: int) -> dict[
         dropped["requests"] = streams.forget_requests(connection, now - rules.batches)
         dropped["dead_letters"] = dead_letters.forget_dead_letters(connection, now - rules.dead_letters)
         dropped["source_counts"] = streams.forget_counts(connection, now - COUNTS_KEPT)
+        dropped["dead_letter_counts"] = dead_letters.forget_counts(connection, now - LETTER_COUNTS_KEPT)
+        dropped["sources"] = senders.forget_silent(connection, now - COUNTS_KEPT)
     if isinstance(broker, EmbeddedBroker):  # Kafka drops its own log by time
         by_topic = {feed.dead_letter_topic: now - rules.dead_letters for feed in FEEDS.values()}
         dropped["log"] = broker.forget_before(now - rules.log, by_topic=by_topic)

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from ioc.model.windows import HOUR
 from ioc.store.schema import dead_letter_counts, dead_letters
@@ -57,8 +57,13 @@ def _counting(dialect: str) -> Any:
     ).returning(counts.c.kept)
 
 
+MOST_FULL: Final = 30
+"""As many groups of a feed and hour may be full; when they are, only the first letter of each other one is kept."""
+
+
 def add_dead_letters(connection: Connection, letters: Sequence[DeadLetter], cap: int, body_bytes: int) -> None:
     """Keep the first `cap` letters of each (feed, source, kind, hour), `body_bytes` of each; count them all."""
+    left: dict[tuple[str, int], int] = {}
     grouped: dict[tuple[str, str, str, int], list[DeadLetter]] = defaultdict(list)
     for letter in letters:
         grouped[letter.feed, letter.source, letter.kind, letter.at // HOUR * HOUR].append(letter)
@@ -68,7 +73,10 @@ def add_dead_letters(connection: Connection, letters: Sequence[DeadLetter], cap:
         first_and_last = {"first_offset": min(offsets, default=None), "last_offset": max(offsets, default=None)}
         counted = {"count": len(group), "kept": 0, **first_and_last}
         kept = connection.execute(_counting(connection.dialect.name), key | counted).scalar_one()
-        keep = group[: max(0, cap - kept)]
+        if (feed, hour) not in left:
+            left[feed, hour] = max(0, MOST_FULL * cap - _kept_in(connection, feed, hour))
+        keep = group[: max(min(1, cap) - kept, min(cap - kept, left[feed, hour]), 0)]
+        left[feed, hour] = max(0, left[feed, hour] - len(keep))
         if keep:
             connection.execute(insert(dead_letters), [_row(letter, body_bytes) for letter in keep])
             connection.execute(
@@ -76,6 +84,12 @@ def add_dead_letters(connection: Connection, letters: Sequence[DeadLetter], cap:
                 .where(*(dead_letter_counts.c[name] == value for name, value in key.items()))
                 .values(kept=kept + len(keep))
             )
+
+
+def _kept_in(connection: Connection, feed: str, hour: int) -> int:
+    counts = dead_letter_counts
+    total = select(func.sum(counts.c.kept)).where(counts.c.feed == feed, counts.c.hour == hour)
+    return int(connection.execute(total).scalar() or 0)
 
 
 def _row(letter: DeadLetter, body_bytes: int) -> dict[str, Any]:
@@ -98,3 +112,7 @@ def _row(letter: DeadLetter, body_bytes: int) -> dict[str, Any]:
 def forget_dead_letters(connection: Connection, before: int) -> int:
     """Drop letters older than `before`: their bytes may be personal data."""
     return connection.execute(delete(dead_letters).where(dead_letters.c.at < before)).rowcount
+
+
+def forget_counts(connection: Connection, before: int) -> int:
+    return connection.execute(delete(dead_letter_counts).where(dead_letter_counts.c.hour < before)).rowcount

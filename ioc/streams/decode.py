@@ -17,10 +17,12 @@ from ioc.model.origins import Origin
 from ioc.model.windows import MINUTE
 from ioc.store.dead_letters import DeadLetter
 from ioc.store.streams import BatchKey, Heartbeat
+from ioc.streams.senders import LONGEST_NAME, is_name
 
 _ORIGINS: Final = {str(int(origin)): int(origin) for origin in Origin}
 _LIVE: Final = str(int(Origin.LIVE))
 _DIGITS: Final = 19  # of the largest number that the store keeps
+_LONGEST_KEY: Final = 1024  # bytes: the longest id that a feed takes has 256 characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Decoded:
     """What one batch of records says.
 
     `readings` holds flat rows (series, asset, origin, at, as_of, value, weight); `cases` and `figures` go with
-    feed and origin. `indexes` are the last applied index of each batch id.
+    feed and origin. `indexes` are the last applied index of each batch id, `new_batches` those that were not known.
     """
 
     readings: list[int] = field(default_factory=list)
@@ -47,6 +49,7 @@ class Decoded:
     letters: list[DeadLetter] = field(default_factory=list)
     heartbeats: list[Heartbeat] = field(default_factory=list)
     indexes: dict[BatchKey, int] = field(default_factory=dict)
+    new_batches: list[BatchKey] = field(default_factory=list)
     newest_event: int = 0
 
 
@@ -60,18 +63,24 @@ class _Beat:
         self.last_message_at = self.last_event_at = 0
 
 
-def batch_keys(partition: Partition, records: Iterable[Received]) -> set[BatchKey]:
+def stated_sources(records: Iterable[Received]) -> dict[str, None]:
+    """Who sent the records by what their headers say, in order: what must be named before they are decoded."""
+    return {record.headers[SOURCE]: None for record in records if SOURCE in record.headers}
+
+
+def batch_keys(partition: Partition, records: Iterable[Received], names: Mapping[str, str]) -> set[BatchKey]:
     """The batch ids that stand in the records: what must be known before they are decoded."""
     return {
-        (_source(record.headers, partition), record.headers[BATCH], partition.topic, partition.number)
+        (_sender(record.headers, partition, names), record.headers[BATCH], partition.topic, partition.number)
         for record in records
-        if BATCH in record.headers
+        if BATCH in record.headers and is_name(record.headers[BATCH])
     }
 
 
-def _source(headers: Mapping[str, str], partition: Partition) -> str:
-    """Who sent a record; what others write to a topic is known by the topic."""
-    return headers.get(SOURCE) or f"topic:{partition.topic}"
+def _sender(headers: Mapping[str, str], partition: Partition, names: Mapping[str, str]) -> str:
+    """Who sent a record; what says nothing of its sender, or nothing that can be kept, is known by the topic."""
+    stated = headers.get(SOURCE, "")
+    return stated if stated in names else f"topic:{partition.topic}"
 
 
 def decode(
@@ -81,13 +90,18 @@ def decode(
     applied: Mapping[BatchKey, int],
     numbered: Numbered,
     limits: Limits,
+    names: Mapping[str, str],
 ) -> Decoded:
-    """What the records of one partition say. The clock is each record's own time of append."""
+    """What the records of one partition say. The clock is each record's own time of append.
+
+    `names` are the senders' by what the headers state (`Senders.names`).
+    """
     said = Decoded(indexes=dict(applied))
     beats: dict[tuple[str, int, int], _Beat] = {}
     for record in records:
         headers = record.headers
-        source = _source(headers, partition)
+        sender = _sender(headers, partition, names)
+        source = names.get(sender, sender)
         origin = _ORIGINS.get(headers.get(ORIGIN, _LIVE), Origin.LIVE)
         beat_key = (source, origin, record.time // MINUTE * MINUTE)
         beat = beats.get(beat_key)
@@ -95,14 +109,17 @@ def decode(
             beat = beats[beat_key] = _Beat()
         beat.last_message_at = max(beat.last_message_at, record.time)
         batch, index = headers.get(BATCH), _index(headers)
-        if batch is not None and index is not None:
-            key = (source, batch, partition.topic, partition.number)
-            if index <= said.indexes.get(key, -1):
+        if batch is not None and index is not None and is_name(batch):
+            key = (sender, batch, partition.topic, partition.number)  # many may share one name, but no batch
+            last = said.indexes.get(key)
+            if last is None:
+                said.new_batches.append(key)
+            elif index <= last:
                 beat.duplicate += 1
                 continue
             said.indexes[key] = index
         try:
-            _check_headers(headers, index)
+            _check_headers(headers, index, names)
             event = _add(said, feed, origin, record, numbered, limits)
         except Unusable as unusable:
             beat.rejected += 1
@@ -136,8 +153,12 @@ def _index(headers: Mapping[str, str]) -> int | None:
     return int(text) if text.isdecimal() and len(text) < _DIGITS else None
 
 
-def _check_headers(headers: Mapping[str, str], index: int | None) -> None:
-    """Unusable where a producer other than the intake wrote headers that say nothing."""
+def _check_headers(headers: Mapping[str, str], index: int | None, names: Mapping[str, str]) -> None:
+    """Unusable where a producer other than the intake wrote headers that say nothing, or that cannot be kept."""
+    if headers.get(SOURCE) and headers[SOURCE] not in names:
+        raise Unusable(Reason.UNREADABLE, f"the header source is no name: send one line of {LONGEST_NAME} characters")
+    if BATCH in headers and not is_name(headers[BATCH]):
+        raise Unusable(Reason.UNREADABLE, f"the header batch is no name: send one line of {LONGEST_NAME} characters")
     if headers.get(ORIGIN, _LIVE) not in _ORIGINS:
         raise Unusable(Reason.UNREADABLE, "the header origin is none that is known: send an origin's number")
     if index is None and BATCH in headers:
@@ -164,7 +185,8 @@ def _letter(
     feed: Feed, partition: Partition, record: Received, source: str, origin: int, unusable: Unusable
 ) -> DeadLetter:
     # Without a key a letter is not sent again from what is kept of it: this one's true origin is not known.
-    key = record.key if record.headers.get(ORIGIN, _LIVE) in _ORIGINS else None
+    is_kept = record.headers.get(ORIGIN, _LIVE) in _ORIGINS and len(record.key) <= _LONGEST_KEY
+    key = record.key if is_kept else None
     return DeadLetter(
         feed.id,
         source,

@@ -26,8 +26,9 @@ from ioc.store.engine import Connection, Store
 from ioc.store.registry import Registry
 from ioc.store.streams import BatchKey, Position
 from ioc.streams.cases import changed_cases
-from ioc.streams.decode import Decoded, Numbered, batch_keys, decode
+from ioc.streams.decode import Decoded, Numbered, batch_keys, decode, stated_sources
 from ioc.streams.fold import Rules, folded, windows_of_readings, windows_of_transitions
+from ioc.streams.senders import Senders
 
 log = get_logger(__name__)
 
@@ -92,6 +93,7 @@ class Ingest:
             feed.id: [registry.series[one.id] for one in feed.series if one.counted] for feed in feeds.values()
         }
         self._positions: dict[Partition, Position] = {}
+        self._senders = Senders(store)
 
     def start(self, now: int) -> None:
         """Take the stored positions, and note what the log has lost since."""
@@ -170,15 +172,20 @@ class Ingest:
             writing.upsert_latest(connection, result.latest)
             for level, keys in result.marks.items():
                 writing.append_marks(connection, level, keys)
-            for said in decoded.values():
+            for partition, said in decoded.items():
                 self._apply_rest(connection, said, now)
+                self._senders.bound_batches(connection, partition, said.new_batches)
             writing.append_change(connection, self._writer, now, result.touched)
         self._positions |= moved
 
     def _decode(self, batch: Batch) -> dict[Partition, Decoded]:
+        stated: dict[str, dict[str, None]] = defaultdict(dict)
+        for partition, records in batch.records.items():
+            stated[partition.topic] |= stated_sources(records)
+        names = {topic: self._senders.names(self._feeds[topic].id, topic, said) for topic, said in stated.items()}
         keys: set[BatchKey] = set()
         for partition, records in batch.records.items():
-            keys |= batch_keys(partition, records)
+            keys |= batch_keys(partition, records, names[partition.topic])
         applied: dict[BatchKey, int] = {}
         if keys:
             # Read outside of the transaction: only who holds the position of a partition changes its batches.
@@ -192,6 +199,7 @@ class Ingest:
                 {key: index for key, index in applied.items() if key[2:] == (partition.topic, partition.number)},
                 self._numbered,
                 self._settings.limits,
+                names[partition.topic],
             )
             for partition, records in batch.records.items()
         }

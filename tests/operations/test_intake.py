@@ -115,7 +115,7 @@ def test_the_intake_and_ingest_judge_alike(rows: Rows, monkeypatch: pytest.Monke
     numbered = Numbered(rows.small.places.ids, rows.small.places.assets, rows.small.registry.series, {})
     arrived = milliseconds(NOW)
     records = [Received(at, arrived, b"", message, {}) for at, message in enumerate(messages)]
-    said = decode(EVERY_FEED[feed], Partition("t", 0), records, {}, numbered, rows.intake.limits)
+    said = decode(EVERY_FEED[feed], Partition("t", 0), records, {}, numbered, rows.intake.limits, {"src": "src"})
     assert [one.index for one in answer.rejected] == [one.offset for one in said.letters]
     table = schema.dead_letters
     with rows.small.store.reading() as connection:
