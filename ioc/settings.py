@@ -185,6 +185,12 @@ class Settings(BaseModel):
         le=50_000,
         reason="most records in one transaction: more is faster until memory and lock time grow",
     )
+    instance: str = _setting(
+        "",
+        unit="name",
+        reason="of this program among several `ingest` that share the work: with a name that is its own and stays, its"
+        " share goes on at once after a restart; empty: a new name at each start, and its share rests for 6 s",
+    )
     ingest_linger: float = _setting(
         0.2,
         unit="s",

@@ -2,10 +2,11 @@
 
 What fails for a while (a full disk, a database that is away) is tried again with growing pauses, and before our own
 disk is full it waits: the position has not moved, so nothing is lost meanwhile. A change of the territory is taken in
-without a restart.
+without a restart. Several of these programs share the partitions.
 """
 
 import threading
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -25,6 +26,7 @@ from ioc.settings import Settings
 from ioc.store import migrations
 from ioc.store.engine import Store
 from ioc.streams.ingest import Ingest, IngestSettings, Overtaken
+from ioc.streams.sharing import Sharing
 
 log = logs.get_logger("ioc.ingest")
 
@@ -47,7 +49,8 @@ def main(settings: Settings) -> int:
 def run(settings: Settings, store: Store, broker: Broker, stop: threading.Event) -> None:
     """Apply batches until `stop` is set."""
     pause = settings.ingest_linger
-    current = KeptCurrent(store, partial(_started, settings, store, broker))
+    sharing = Sharing(store, settings.instance)
+    current = KeptCurrent(store, partial(_started, settings, store, broker, sharing))
     pause_for_room = PauseForRoom(Disk(settings, store, broker))
     while not stop.is_set():
         if pause_for_room.holds():
@@ -55,6 +58,8 @@ def run(settings: Settings, store: Store, broker: Broker, stop: threading.Event)
             continue
         now = milliseconds_now()
         try:
+            if sharing.has_changed():
+                current.discard()
             count = current.at(now).step(now)
         except Overtaken as error:
             log.warning(str(error))
@@ -69,13 +74,16 @@ def run(settings: Settings, store: Store, broker: Broker, stop: threading.Event)
             pause = settings.ingest_linger
             if count < settings.ingest_batch:
                 stop.wait(settings.ingest_linger)
+    with suppress(StoreError):  # it is away: the others will notice by themselves
+        sharing.leave()
 
 
-def _started(settings: Settings, store: Store, broker: Broker, loaded: Loaded, now: int) -> Ingest:
-    """An ingest over that territory, which has taken the stored positions."""
+def _started(settings: Settings, store: Store, broker: Broker, sharing: Sharing, loaded: Loaded, now: int) -> Ingest:
+    """An ingest over that territory, which has taken the stored positions of its share."""
     ingest = _made(settings, store, broker, loaded)
-    ingest.start(now)
-    log.info("ingest reads", topics=[feed.topic for feed in FEEDS.values()])
+    share = sharing.share(ingest.partitions)
+    ingest.start(now, share)
+    log.info("ingest reads", partitions=[f"{partition.topic}[{partition.number}]" for partition in share])
     return ingest
 
 

@@ -94,6 +94,7 @@ def _environ(settings: Settings) -> dict[str, str]:
     return {
         **outside,
         **settings.environ(),
+        "IOC_INSTANCE": settings.instance or "run",  # its one ingest goes on at once after a restart
         "IOC_URL": url_on_this_machine(settings.host, settings.port),
         "PYTHONUNBUFFERED": "1",
     }

@@ -236,6 +236,16 @@ turns = Table(
     comment="how often a job has written results: what was computed before another process wrote is computed again",
 )
 
+members = Table(
+    "members",
+    metadata,
+    Column("program", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("life", String, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    comment="programs that share work; seen_at: the database's clock; `life`: one start of a program",
+)
+
 # --- streams ---------------------------------------------------------------------------------------------------
 
 positions = Table(

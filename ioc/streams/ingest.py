@@ -87,7 +87,9 @@ class Ingest:
             places.ancestry,
             places.day_offset,
         )
-        self._partitions = [partition for topic in sorted(self._feeds) for partition in broker.partitions(topic)]
+        self.partitions = tuple(part for topic in sorted(self._feeds) for part in broker.partitions(topic))
+        """All partitions of the feeds' topics. Which of them are read, `start` is told."""
+        self._partitions = self.partitions
         self._case_rules = {feed.id: feed.case for feed in feeds.values() if feed.case is not None}
         self._counted = {
             feed.id: [registry.series[one.id] for one in feed.series if one.counted] for feed in feeds.values()
@@ -95,8 +97,13 @@ class Ingest:
         self._positions: dict[Partition, Position] = {}
         self._senders = Senders(store)
 
-    def start(self, now: int) -> None:
-        """Take the stored positions, and note what the log has lost since."""
+    def start(self, now: int, share: Sequence[Partition] | None = None) -> None:
+        """Take the stored positions, and note what the log has lost since.
+
+        From here on only the partitions of `share` are read; without one, those that were read before.
+        """
+        if share is not None:
+            self._partitions, self._positions = tuple(share), {}
         with self._store.writing() as connection:
             for topic, group in groupby(self._partitions, key=lambda partition: partition.topic):
                 numbers = [partition.number for partition in group]
