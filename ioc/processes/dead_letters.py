@@ -65,7 +65,9 @@ def show_letter(settings: Settings, letter: int, out: TextIO = sys.stdout) -> in
     return 0
 
 
-def replay(settings: Settings, letters: Sequence[int], chosen: Filter | None, choices: Choices) -> int:
+def replay(
+    settings: Settings, letters: Sequence[int], chosen: Filter | None, choices: Choices, out: TextIO = sys.stdout
+) -> int:
     """Send these letters again, or all that the filter finds; 0 if all were sent, 1 if some are left as they are."""
     if bool(letters) == (chosen is not None):
         raise BadRequest("Say which letters: some ids, or --all with the filters of `list`.")
@@ -77,7 +79,7 @@ def replay(settings: Settings, letters: Sequence[int], chosen: Filter | None, ch
             intake = Intake(Province(store, settings), broker)
             if chosen is not None:
                 letters = operations.waiting_letters(_SHELL, store, chosen.wanted(_now()))
-            return _replay(intake, letters, choices, sys.stdout)
+            return _replay(intake, letters, choices, out)
         finally:
             broker.close()
     finally:

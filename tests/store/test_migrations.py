@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from ioc.errors import StoreError, StoreVersionError
 from ioc.store import migrations
+from ioc.store.dead_letter_reading import Wanted, newest_letters, unpublished_hours, unpublished_letters
 from ioc.store.engine import Store
 from ioc.store.schema import metadata
 from tests.databases import drop_database, everything, new_database
@@ -151,3 +153,22 @@ def test_a_migration_that_fails_on_the_way_leaves_the_store_as_it_was(
     with pytest.raises(StoreError):
         migrations.upgrade(store)
     assert everything(store) == before
+
+
+def test_letters_of_before_0003_count_as_told_and_their_length_is_not_known(store: Store) -> None:
+    """Their reasons may quote messages, and must not go out."""
+    config = migrations._config()
+    with store.writing() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        connection.exec_driver_sql(
+            "INSERT INTO dead_letters (feed, source, origin, at, kind, reason)"
+            " VALUES ('traffic', 's', 0, 41, 'future', 'N. V. A.')"
+        )
+        connection.exec_driver_sql("INSERT INTO dead_letter_counts VALUES ('traffic', 's', 'future', 0, 7, 1, 1, 1)")
+    migrations.upgrade(store)
+    with store.reading() as connection:
+        (letter,) = newest_letters(connection, Wanted(), 9)
+        assert (letter.size, letter.is_whole, letter.replayed_at) == (None, False, None)
+        assert unpublished_letters(connection, "traffic", 9) == []
+        assert unpublished_hours(connection, "traffic", since=0, before=9, limit=9) == []

@@ -13,19 +13,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from ioc.broker.open import open_broker
 from ioc.broker.port import Broker, Record
 from ioc.feeds import FEEDS
+from ioc.jobs.dead_letters import publish_dead_letters
 from ioc.jobs.rollups import roll_up
 from ioc.model.access import system_principal
 from ioc.model.origins import Origin
+from ioc.operations.dead_letters import list_letters, replay
 from ioc.operations.intake import Intake, accept
 from ioc.operations.places import Province, milliseconds
 from ioc.processes import setup
 from ioc.processes.ingest import make_ingest
 from ioc.processes.ingest import run as run_program
 from ioc.settings import Settings
+from ioc.store import dead_letter_reading
+from ioc.store.dead_letter_reading import Wanted
 from ioc.store.engine import Store
 from ioc.streams.ingest import Ingest
 from tests.conftest import KafkaServer
@@ -222,3 +227,70 @@ def _reach(store: Store, wanted: int) -> None:
     while applied(store) < wanted:
         assert time.monotonic() < deadline, f"{applied(store)} of {wanted} records applied"
         time.sleep(0.02)
+
+
+# --- dead letters ----------------------------------------------------------------------------------------------
+
+
+def test_a_dead_letter_counts_once_after_the_fix_and_is_told_without_content(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too large for the settings, so that it stands whole in the log only; a replay is broken off before its mark."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    at, shell = milliseconds(now), system_principal("test")
+    data = {
+        "IOC_BROKER": address,
+        "IOC_DATA": str(tmp_path),
+        "IOC_DEAD_LETTER_BYTES": "16",
+        "IOC_DEAD_LETTER_KEEP": "3",
+    }
+    settings = Settings.load(data)
+    setup.main(settings)
+    store, broker = Store.open(settings.store), open_broker(settings)
+    try:
+        flow = {
+            "id": "x",
+            "type": "TrafficFlowObserved",
+            "refRoadSegment": SEGMENTS[0],
+            "dateObserved": now.isoformat(),
+            "intensity": 7,
+            "note": "N. V. A." * 200,
+        }
+        good = Record(SEGMENTS[0].encode(), json.dumps(flow | {"note": ""}).encode(), {})
+        large = Record(SEGMENTS[0].encode(), json.dumps(flow).encode(), {})
+        broker.append("ioc.traffic", [good, large, good], at)
+        strict = make_ingest(Settings.load(data | {"IOC_MAX_MESSAGE_BYTES": "1024"}), store, broker, at)
+        strict.start(at)
+        wait_for(strict, store, 3, at)
+        (letter,) = list_letters(shell, store, Wanted(), limit=9).letters
+        assert (letter.kind, letter.kept) == ("too_large", 16)
+        intake = Intake(Province(store, settings), broker)
+        with monkeypatch.context() as broken_off:
+            broken_off.setattr(dead_letter_reading, "mark_replayed", lambda *_: None)
+            replay(shell, intake, [letter.id], now=now)
+        (outcome,) = replay(shell, intake, [letter.id], now=now)
+        assert (outcome.is_sent, outcome.words) == (True, "from the log")
+        ingest = make_ingest(settings, store, broker, at)
+        ingest.start(at)
+        wait_for(ingest, store, 5, at)
+        windows = stored(store).windows["10s"].items()
+        assert [row[2] for key, row in windows if key[:2] == ("traffic.intensity", SEGMENTS[0])] == [21]
+        assert publish_dead_letters(store, broker, 3 * 86_400_000, at) == 1
+        (partition,) = broker.partitions("ioc.traffic.dlq")
+        deadline = time.monotonic() + 30
+        while not (told := broker.read(partition, 0, 10)):
+            assert time.monotonic() < deadline, "nothing was told"
+        assert json.loads(told[0].value)["kind"] == "too_large"
+        assert b"N. V." not in told[0].value
+    finally:
+        broker.close()
+        store.close()
+    assert kept_ms(address, "ioc.traffic.dlq") == 3 * 86_400_000
+    assert kept_ms(address, "ioc.traffic") == settings.kafka_keep * 3_600_000
+
+
+def kept_ms(address: str, topic: str) -> int:
+    resource = ConfigResource(ConfigResourceType.TOPIC, topic)
+    with KafkaAdminClient(bootstrap_servers=address.removeprefix("kafka://")) as admin:
+        (described,) = admin.describe_configs([resource])["topic"].values()
+    return int(described["retention.ms"]["value"])
