@@ -21,6 +21,7 @@ from typing import Any, Final
 from kafka import KafkaConsumer, TopicPartition, errors
 
 from ioc.broker.kafka_connection import REQUEST_MS, KafkaOptions, as_broker_error, connected
+from ioc.broker.kafka_records import Records
 from ioc.broker.kafka_topics import Topics
 from ioc.broker.port import Extent, Partition, Received
 from ioc.errors import BrokerError
@@ -50,12 +51,12 @@ class _Lane:
 
     tp: Any
     following: int
-    waiting: deque[Any] = field(default_factory=deque)
+    waiting: deque[Received] = field(default_factory=deque)
     rests_at: int | None = None
 
     def take(self, limit: int) -> list[Received]:
         waiting = self.waiting
-        records = [_received(waiting.popleft()) for _ in range(min(limit, len(waiting)))]
+        records = [waiting.popleft() for _ in range(min(limit, len(waiting)))]
         if records:
             self.following = records[-1].offset + 1
         return records
@@ -192,9 +193,5 @@ class Reader:
                 max_poll_records=LONGEST_LANE,
                 metrics_enabled=False,
             )
+            self._consumer._fetcher.PartitionRecords = Records  # noqa: SLF001 - no option names it
         return self._consumer
-
-
-def _received(record: Any) -> Received:
-    headers = {name: (text or b"").decode(errors="replace") for name, text in record.headers}
-    return Received(record.offset, record.timestamp, record.key or b"", record.value or b"", headers)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from zlib import crc32
 
+import msgspec
+
 SOURCE: Final = "source"
 ORIGIN: Final = "origin"
 BATCH: Final = "batch"
@@ -29,8 +31,7 @@ class Record:
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True, gc=False):
     """A record as it is read: with its place in the log and the time of its append (UTC milliseconds)."""
 
     offset: int

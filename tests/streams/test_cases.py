@@ -9,6 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import structs
 
 from ioc.jobs.rollups import roll_up
 from tests.streams.history import ARRIVAL, DAY, HOUR, Offsets, Sent, dossier
@@ -79,7 +80,7 @@ def _apply_next(centre: SmallCentre, sent: Sent) -> None:
     (records,) = Offsets().batch(sent).records.values()
     position = ingest._positions[sent.partition].next_offset
     batch = Offsets().batch(sent)
-    batch.records[sent.partition] = [replace(records[0], offset=position)]
+    batch.records[sent.partition] = [structs.replace(records[0], offset=position)]
     ingest.apply(batch, ARRIVAL)
 
 
