@@ -21,7 +21,7 @@ test: environment-dev
 	@$(PY) -m pytest
 
 fast: environment-dev lint
-	@$(PY) -m pytest -m "$(FAST)"
+	@$(PY) -m pytest -n auto --dist worksteal -m "$(FAST)"
 
 lint: environment-dev
 	@.venv/bin/ruff check --quiet .

@@ -85,7 +85,9 @@ PARTS = (
 
 _FOUND = pytest.StashKey[dict[str, Path | None]]()
 _SELECTED = pytest.StashKey[dict[str, int]]()
+_REACHED = pytest.StashKey[dict[str, int]]()
 _RAN = pytest.StashKey[dict[str, int]]()
+_PART = "part"  # a property of a test's reports: where tests run in several processes, only reports reach the first
 
 
 def _required(config: pytest.Config) -> list[str]:
@@ -99,7 +101,9 @@ def _required(config: pytest.Config) -> list[str]:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_FOUND] = {part.marker: part.find() for part in PARTS}
     config.stash[_SELECTED] = {part.marker: 0 for part in PARTS}
+    config.stash[_REACHED] = {part.marker: 0 for part in PARTS}
     config.stash[_RAN] = {part.marker: 0 for part in PARTS}
+    config.pluginmanager.register(_Reports(config))
     _required(config)
 
 
@@ -111,31 +115,38 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for part in PARTS:
             if item.get_closest_marker(part.marker):
                 config.stash[_SELECTED][part.marker] += 1
+                item.user_properties.append((_PART, part.marker))
                 if config.stash[_FOUND][part.marker] is None:
                     item.add_marker(pytest.mark.skip(reason=part.missing))
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    report = yield
-    if report.when == "call" and not report.skipped:  # type: ignore[attr-defined]
-        for part in PARTS:
-            if item.get_closest_marker(part.marker):
-                item.config.stash[_RAN][part.marker] += 1
-    return report
+class _Reports:
+    """Counts what tests of real parts came to, wherever they ran."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for name, marker in report.user_properties:
+            if name == _PART and report.when == "setup":
+                self._config.stash[_REACHED][str(marker)] += 1
+            if name == _PART and report.when == "call" and not report.skipped:
+                self._config.stash[_RAN][str(marker)] += 1
 
 
 def _unused(config: pytest.Config, part: Part) -> str | None:
     """Why a part was not used, or None if it was."""
     if config.stash[_RAN][part.marker]:
         return None
-    if not config.stash[_SELECTED][part.marker]:
+    if not config.stash[_SELECTED][part.marker] and not config.stash[_REACHED][part.marker]:
         return "no test of this run needs it"
     return part.missing if config.stash[_FOUND][part.marker] is None else "its tests did not get as far"
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
+    if hasattr(config, "workerinput"):  # one of several processes: the first one judges
+        return
     lacking = [part for part in PARTS if part.marker in _required(config) and _unused(config, part)]
     if lacking and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

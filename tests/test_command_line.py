@@ -1,15 +1,13 @@
 """The command line: what people and scripts see of it, over a real store in an empty folder."""
 
 import json
-import os
 import stat
 import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
 
-from ioc.settings import PROJECT
+from tests.commands import run_ioc
 
 Ioc = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -20,17 +18,7 @@ def ioc(tmp_path_factory: pytest.TempPathFactory) -> Ioc:
     data = tmp_path_factory.mktemp("centre") / "data"
 
     def run(*arguments: str, typed: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-        outside = {name: text for name, text in os.environ.items() if not name.startswith("IOC_")}
-        return subprocess.run(
-            [sys.executable, "-m", "ioc", *arguments],
-            cwd=PROJECT,
-            env={**outside, "IOC_DATA": str(data), **settings},
-            input=typed,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return run_ioc(*arguments, environ={"IOC_DATA": str(data), **settings}, typed=typed)
 
     answer = run("setup")
     assert answer.returncode == 0, answer.stderr

@@ -33,7 +33,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def run_tests(tmp_path: Path) -> Run:
     """Run three small tests under this project's conftest, with the given environment."""
-    folder = tmp_path / "project" / "tests"
+    folder = tmp_path / "project" / "three"
     folder.mkdir(parents=True)
     shutil.copy(PROJECT / "tests" / "conftest.py", folder)
     shutil.copy(PROJECT / "pyproject.toml", folder.parent)
@@ -45,8 +45,9 @@ def run_tests(tmp_path: Path) -> Run:
     def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         outside = {name: text for name, text in os.environ.items() if not name.startswith(("IOC_", "PYTEST_"))}
         defaults = {"IOC_TEST_CHROMIUM": str(tmp_path / "browser"), "IOC_TEST_DATA": str(tmp_path / "data")}
+        defaults["PYTHONPATH"] = str(PROJECT)  # for what the conftest imports
         return subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", *arguments],
+            [sys.executable, "-m", "pytest", "-q", folder.name, *arguments],
             cwd=folder.parent,
             env={**outside, **defaults, **environ},
             capture_output=True,
@@ -62,6 +63,18 @@ def test_a_part_that_is_there_is_used_and_said_so(run_tests: Run) -> None:
     assert answer.returncode == 0, answer.stdout
     assert "Chromium:    used by 1 test\n" in answer.stdout
     assert "Kafka:       not used: no test of this run needs it\n" in answer.stdout
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_tests_in_several_processes_are_counted_alike(run_tests: Run, processes: int) -> None:
+    answer = run_tests("-n", str(processes), IOC_TEST_REQUIRE="chromium,real_data")
+    assert answer.returncode == 0, answer.stdout
+    assert "Chromium:    used by 1 test\n" in answer.stdout
+    assert "Kafka:       not used: no test of this run needs it\n" in answer.stdout
+    absent = run_tests("-n", str(processes), IOC_TEST_REQUIRE="chromium", IOC_TEST_CHROMIUM="/nonexistent")
+    assert absent.returncode == 1, absent.stdout
+    assert "Chromium:    not used: no chromium was found" in absent.stdout
+    assert "but IOC_TEST_REQUIRE asks for it" in absent.stdout
 
 
 def test_a_part_that_is_absent_is_skipped_and_said_so(run_tests: Run) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tracemalloc
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from ioc.processes.ingest import make_ingest
 from ioc.settings import PROJECT, Settings
 from ioc.store.engine import Store
 from ioc.store.source_reading import read_sources
+from tests.commands import run_ioc
 
 SEGMENT = "urn:ngsi-ld:RoadSegment:binh-duong:ql13-01"
 
@@ -216,19 +216,8 @@ def test_memory_stays_flat_whatever_the_size_of_file_or_line() -> None:
 
 
 def test_the_command_reads_standard_input_and_says_in_its_exit_code_what_came_of_it(shell: Shell) -> None:
-    environ = {name: text for name, text in os.environ.items() if not name.startswith("IOC_")}
-
     def run(text: str, *options: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "ioc", "publish", "traffic", "-", *options],
-            input=text,
-            env=environ | shell.settings.environ(),
-            cwd=PROJECT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return run_ioc("publish", "traffic", "-", *options, environ=shell.settings.environ(), typed=text)
 
     fine = run(message() + "\n")
     assert (fine.returncode, fine.stdout, fine.stderr) == (0, "Accepted: 1, rejected: 0.\n", "")

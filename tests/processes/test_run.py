@@ -19,6 +19,7 @@ from ioc.processes.data_folder import make_data_folder, only_run, write_private
 from ioc.processes.port import check_port, why_not_ready
 from ioc.processes.run import scenario_command
 from ioc.settings import PROJECT, Settings
+from tests.commands import run_ioc
 from tests.simulators.peer import KEY, Peer, serving
 
 ROAD = {"id": "a1", "kind": "road_segment", "title_vi": "QL13", "group": "QL13", "lat": 11.0, "lon": 106.6}
@@ -41,20 +42,6 @@ def eventually(condition: Callable[[], bool], what: str, within_s: float) -> Non
     while not condition():
         assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
         time.sleep(0.05)
-
-
-def ioc(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of the centre to its end, with these settings only."""
-    environ = {name: text for name, text in os.environ.items() if not name.startswith("IOC_")} | settings
-    return subprocess.run(
-        [sys.executable, "-m", "ioc", *arguments],
-        cwd=PROJECT,
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_a_used_port_is_refused_in_one_sentence() -> None:
@@ -116,7 +103,7 @@ def test_a_file_in_place_of_the_data_folder_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("program", ["run", "web", "ingest", "jobs", "setup", "check"])
 def test_a_wrong_setting_is_one_sentence_and_exit_code_2(program: str) -> None:
-    answer = ioc(program, IOC_PROT="1")
+    answer = run_ioc(program, environ={"IOC_PROT": "1"})
     assert answer.returncode == 2
     assert answer.stdout == ""
     assert answer.stderr == "There is no setting IOC_PROT (found in the environment): did you mean IOC_PORT?\n"
@@ -124,7 +111,16 @@ def test_a_wrong_setting_is_one_sentence_and_exit_code_2(program: str) -> None:
 
 def test_run_refuses_a_used_port_before_it_makes_a_store(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        answer = ioc("run", IOC_DATA=str(tmp_path / "data"), IOC_PORT=str(other.getsockname()[1]))
+        settings = {"IOC_DATA": str(tmp_path / "data"), "IOC_PORT": str(other.getsockname()[1])}
+        answer = subprocess.run(
+            [sys.executable, "-m", "ioc", "run"],
+            cwd=PROJECT,
+            env={name: text for name, text in os.environ.items() if not name.startswith("IOC_")} | settings,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
     assert answer.returncode == 2
     assert answer.stderr.count("\n") == 1
     assert "IOC_PORT" in answer.stderr

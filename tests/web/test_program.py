@@ -98,6 +98,7 @@ def signed_in(folder: Path, base: str) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.mark.slow
 def test_it_streams_and_stops_within_its_grace_though_screens_look_on(folder: Path) -> None:
     with running(folder) as (program, base), signed_in(folder, base) as client:
         begun, ended = threading.Semaphore(0), threading.Semaphore(0)
@@ -171,6 +172,7 @@ def commit_speed(rows: Rows) -> None:
         writing.append_change(connection, "ingest", end, np.array([key], np.int64))
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_one_sentence(folder: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -182,6 +184,7 @@ def test_a_port_in_use_is_one_sentence(folder: Path) -> None:
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_a_store_of_another_version_is_one_sentence_and_stays_as_it_is(folder: Path) -> None:
     store = Store.open(store_url(folder))
     with store.writing() as connection:
