@@ -19,6 +19,9 @@ from ioc.errors import BrokerError
 
 BUSY_TIMEOUT_S: Final = 30.0
 
+MOST_READ_BYTES: Final = 16 * 1024 * 1024
+"""Of one partition at once: a batch of the largest messages must fit into memory too."""
+
 _SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS partitions (
         id INTEGER PRIMARY KEY, topic TEXT NOT NULL, number INTEGER NOT NULL,
@@ -89,14 +92,22 @@ class EmbeddedBroker:
         return known
 
     def read(self, partition: Partition, offset: int, limit: int) -> list[Received]:
+        rows: list[tuple[int, int, bytes, bytes, bytes]] = []
+        size = 0
         with self._reading() as connection:
-            rows = connection.execute(
+            cursor = connection.execute(
                 """SELECT log."offset", log.time, log.key, log.value, log.headers
                    FROM log JOIN partitions ON partitions.id = log.partition
                    WHERE partitions.topic = ? AND partitions.number = ? AND log."offset" >= ?
                    ORDER BY log."offset" LIMIT ?""",
                 (partition.topic, partition.number, offset, limit),
-            ).fetchall()
+            )
+            for row in cursor:
+                rows.append(row)
+                size += len(row[3])
+                if size >= MOST_READ_BYTES:
+                    break
+            cursor.close()
         decode = self._headers.decode
         seen: dict[bytes, dict[str, str]] = {}
         received = []
@@ -120,16 +131,23 @@ class EmbeddedBroker:
     def extents(self, partitions: Sequence[Partition]) -> dict[Partition, Extent]:
         return {partition: self.extent(partition) for partition in partitions}
 
-    def forget_before(self, time: int, limit: int = 50_000, *, by_topic: Mapping[str, int] | None = None) -> int:
+    def forget_before(
+        self,
+        time: int,
+        limit: int = 50_000,
+        *,
+        by_topic: Mapping[str, int] | None = None,
+        applied: Mapping[Partition, int] | None = None,
+    ) -> int:
         """Drop at most `limit` of the oldest records appended before `time`; how many were dropped.
 
-        A topic of `by_topic` is kept from the time that stands there instead. Only a prefix of each partition goes, so
-        that offsets stay contiguous from `first`.
+        A topic of `by_topic` is kept from the time that stands there instead, a partition of `applied` from that
+        offset, however old. Only a prefix of each partition goes, so that offsets stay contiguous from `first`.
         """
         dropped = 0
         with self._transaction() as connection:
-            partitions = connection.execute("SELECT id, topic, first, next FROM partitions").fetchall()
-            for partition, topic, first, following in partitions:
+            partitions = connection.execute("SELECT id, topic, number, first, next FROM partitions").fetchall()
+            for partition, topic, number, first, following in partitions:
                 kept_from = (by_topic or {}).get(topic, time)
                 (young,) = connection.execute(
                     """SELECT coalesce(min("offset"), ?) FROM
@@ -137,6 +155,8 @@ class EmbeddedBroker:
                        WHERE time >= ?""",
                     (min(first + limit, following), partition, limit, kept_from),
                 ).fetchone()
+                if applied is not None:
+                    young = max(first, min(young, applied.get(Partition(topic, number), young)))
                 dropped += connection.execute(
                     'DELETE FROM log WHERE partition = ? AND "offset" < ?', (partition, young)
                 ).rowcount

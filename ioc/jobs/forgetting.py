@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from ioc.broker.embedded import EmbeddedBroker
-from ioc.broker.port import Broker
+from ioc.broker.port import Broker, Partition
 from ioc.feeds import FEEDS
 from ioc.model.windows import DAY, LEVELS, MINUTE, Keeping, Level
 from ioc.store import days, dead_letters, rolling, senders, streams, writing
 from ioc.store.engine import Store
+from ioc.store.source_reading import read_positions
 
 OWNERS_AT_ONCE = 100
 """(series, place, origin) whose windows one transaction drops: others wait for it."""
@@ -49,8 +50,16 @@ def forget(store: Store, broker: Broker, rules: KeepingRules, now: int) -> dict[
         dropped["sources"] = senders.forget_silent(connection, now - COUNTS_KEPT)
     if isinstance(broker, EmbeddedBroker):  # Kafka drops its own log by time
         by_topic = {feed.dead_letter_topic: now - rules.dead_letters for feed in FEEDS.values()}
-        dropped["log"] = broker.forget_before(now - rules.log, by_topic=by_topic)
+        dropped["log"] = broker.forget_before(now - rules.log, by_topic=by_topic, applied=_applied(store, broker))
     return {what: count for what, count in dropped.items() if count}
+
+
+def _applied(store: Store, broker: Broker) -> dict[Partition, int]:
+    """Where ingest stands: what it has not applied yet stays in the log, however long it had to wait."""
+    waiting = {partition: 0 for feed in FEEDS.values() for partition in broker.partitions(feed.topic)}
+    with store.reading() as connection:
+        rows = read_positions(connection)
+    return waiting | {Partition(row.topic, row.partition): row.next_offset for row in rows}
 
 
 def _moved(store: Store, level: Level, start: int) -> bool:

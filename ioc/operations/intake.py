@@ -37,6 +37,10 @@ LONGEST_KEY: Final = 200
 MOST_MESSAGES: Final = 50_000
 """Of one request: what takes a few seconds to judge."""
 
+MOST_COMMAS: Final = 40 * MOST_MESSAGES
+MOST_LINES: Final = 4 * MOST_MESSAGES
+"""Of one body, before it is cut up: a comma is four bytes to send and a hundred to hold."""
+
 
 class KeyReused(BadRequest):
     """An idempotency key came again with another body."""
@@ -131,10 +135,14 @@ def _origin(principal: Principal, stated: Origin | None, intake: Intake) -> Orig
 def _check_request(messages: Sequence[bytes], key: str | None) -> None:
     if not messages:
         raise BadRequest("the request holds no message: send a JSON array or one message per line")
-    if len(messages) > MOST_MESSAGES:
-        raise BadRequest(f"the request holds {len(messages):,} messages: send at most {MOST_MESSAGES:,} at once")
+    _check_count(len(messages))
     if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isprintable()):
         raise BadRequest(f"Idempotency-Key must be 1 to {LONGEST_KEY} printable characters")
+
+
+def _check_count(messages: int) -> None:
+    if messages > MOST_MESSAGES:
+        raise BadRequest(f"the request holds {messages:,} messages: send at most {MOST_MESSAGES:,} at once")
 
 
 def _reused(key: str | None) -> KeyReused:
@@ -272,8 +280,11 @@ def split_array(body: bytes) -> list[bytes]:
     """
     if body.lstrip(_SPACE)[:1] == b"{":
         return [body]
+    _check_density(body, b",", MOST_COMMAS)
     try:
-        return [bytes(raw) for raw in _array.decode(body)]
+        elements = _array.decode(body)
+        _check_count(len(elements))
+        return [bytes(raw) for raw in elements]
     except RecursionError:
         reason = "it is nested too deeply"
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -281,7 +292,16 @@ def split_array(body: bytes) -> list[bytes]:
     parts = _split_at_commas(body)
     if parts is None:
         raise BadRequest(f"the body is not a JSON array of messages: {reason}")
+    _check_count(len(parts))
     return parts
+
+
+def _check_density(body: bytes, separator: bytes, most: int) -> None:
+    """BadRequest before a body of nothing but separators becomes as many objects."""
+    if (found := body.count(separator)) > most:
+        raise BadRequest(
+            f"the body has {found:,} times {separator.decode()!r}, more than {MOST_MESSAGES:,} messages need: send less"
+        )
 
 
 def _split_at_commas(body: bytes) -> list[bytes] | None:
@@ -310,4 +330,5 @@ def _split_at_commas(body: bytes) -> list[bytes] | None:
 
 def split_lines(body: bytes) -> list[bytes]:
     """The lines of newline-delimited JSON, unparsed; empty ones do not count."""
+    _check_density(body, b"\n", MOST_LINES)
     return [line for line in body.split(b"\n") if line.strip(_SPACE)]

@@ -1,27 +1,33 @@
 """The intake's route: POST /api/v1/feeds/{feed}/messages, a JSON array or newline-delimited JSON, plain or gzipped.
 
-What was accepted is durable before the answer leaves. Refused: more requests or messages than the key's rate (429),
-a body that is no list of messages (400), a body that grows beyond the limit when it is unpacked (413).
+What was accepted is durable before the answer leaves. Refused: more requests or messages than the key's rate, more
+bytes at once than there is room for (429), a body that does not come (408), that is no list of messages (400) or that
+grows beyond the limit when it is unpacked (413), and everything while the disk is low (503).
 """
 
 import hashlib
 import time
 import zlib
+from datetime import datetime
 from typing import Annotated, Final
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, fail_after, to_thread
 from fastapi import APIRouter, Header, Request
 from starlette.responses import Response
 
 from ioc.errors import BadRequest
+from ioc.model.access import Principal
 from ioc.operations.access import check_may_send
 from ioc.operations.intake import Intake, IntakeAnswer, KeyReused, accept, split_array, split_lines
 from ioc.web.answers import Anybody, Now, as_json
 from ioc.web.refusals import BodyTooLarge, error_response
-from ioc.web.throttle import IntakeLimits
+from ioc.web.throttle import IntakeLimits, WaitingBodies
 
 ARRAY: Final = "application/json"
 LINES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
+
+BODY_S: Final = 120.0
+"""How long a body may take to come: whoever sends a byte now and then holds room that others want."""
 
 _AT_ONCE: Final = 4  # judging is work of the processor: more threads would only take turns with the screens
 
@@ -31,6 +37,7 @@ def intake_api(intake: Intake, limits: IntakeLimits) -> APIRouter:
     router = APIRouter(prefix="/api/v1")
     most_bytes = intake.province.settings.max_body_bytes
     threads: list[CapacityLimiter] = []
+    waiting = WaitingBodies(intake.province.settings)
 
     @router.post(
         "/feeds/{feed}/messages",
@@ -41,7 +48,9 @@ def intake_api(intake: Intake, limits: IntakeLimits) -> APIRouter:
         status_code=202,
         responses={
             422: {"description": "nothing of it could be used"},
+            408: {"description": "the body did not come in time"},
             409: {"description": "the key was used before"},
+            503: {"description": "nothing is taken in now: send it again after Retry-After"},
         },
     )
     async def post_messages(
@@ -53,9 +62,18 @@ def intake_api(intake: Intake, limits: IntakeLimits) -> APIRouter:
     ) -> Response:
         check_may_send(who, feed)
         limits.take_request(who, time.monotonic())
-        body = await request.body()
         if not threads:
             threads.append(CapacityLimiter(_AT_ONCE))  # made inside the event loop that uses it
+        # Without a stated length (it comes in pieces) a body may become as large as any.
+        with waiting.room_for(who, int(request.headers.get("content-length", most_bytes))):
+            return await take(who, request, now, feed, idempotency_key)
+
+    async def take(who: Principal, request: Request, now: datetime, feed: str, idempotency_key: str | None) -> Response:
+        try:
+            with fail_after(BODY_S):
+                body = await request.body()
+        except TimeoutError:
+            return error_response(408, f"The body did not come within {BODY_S:.0f} s: send less at once.")
 
         def take_in() -> IntakeAnswer:
             content = _unpacked(body, request.headers.get("content-encoding"), most_bytes)

@@ -23,7 +23,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import StreamingResponse
 
 from ioc import logs
-from ioc.errors import IocError
+from ioc.errors import IocError, TooMany
 from ioc.model.columns import Integers
 from ioc.operations.places import Place, Province
 from ioc.operations.views import Board, View, check_view
@@ -38,11 +38,15 @@ TICK_EVERY_S: Final = 5.0
 FORGOTTEN_AFTER_S: Final = 60.0
 IDLE_POLL_S: Final = 1.0
 RETRY_S: Final = 1.0
+RETRY_BUSY_S: Final = 10.0
 MOST_SHARE: Final = 5
 """After an update that took a second, the next one begins five seconds after it."""
 
 MOST_WAITING: Final = 32
 """Events that wait for one subscriber: some eight seconds of a busy view."""
+
+MOST_SUBSCRIBERS: Final = 2_000
+"""Screens of one process: a page that opens streams without end must not take them all."""
 
 NOTHING: Final = np.empty((0, 3), np.int64)
 
@@ -131,7 +135,9 @@ class Live:
         await asyncio.gather(*self._working, return_exceptions=True)
 
     async def subscribe(self, view: View, centre: Place) -> Subscription:
-        """A subscription whose first event is the whole view."""
+        """A subscription whose first event is the whole view; TooMany where this process has as many as it serves."""
+        if self.subscribers >= MOST_SUBSCRIBERS:
+            raise TooMany("Too many screens follow this server: close some, or try again.", retry_after_s=RETRY_BUSY_S)
         watched = self._views.get(view.id)
         if watched is None:
             watched = self._views[view.id] = _Watched(Board(self._province, view, centre), time.monotonic())

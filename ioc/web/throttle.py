@@ -1,8 +1,13 @@
-"""How often a source system may call the intake: requests and messages, for each API key.
+"""How much a source system may send to the intake: requests and messages a second, and bytes that wait at once.
 
 Counted in this process's memory: with several web processes behind a proxy, each grants the rate once.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from ioc.errors import TooMany
 from ioc.model.access import Principal
 from ioc.operations.gatekeeping import Rate
 from ioc.settings import Settings
@@ -26,3 +31,29 @@ class IntakeLimits:
     def take_messages(self, principal: Principal, count: int, now: float) -> None:
         """Count a request's messages, once they are counted; TooMany with the time to wait."""
         self._messages.take(principal.id, now, cost=count)
+
+
+BODIES: Final = 8
+"""Largest bodies that may wait at the same time. Smaller ones may be more: it is their bytes that take memory."""
+
+
+class WaitingBodies:
+    """The bytes of the bodies that have begun to come and are not judged yet; of one key at most half of them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._most = BODIES * settings.max_body_bytes
+        self._held: dict[str, int] = {}
+
+    @contextmanager
+    def room_for(self, principal: Principal, size: int) -> Iterator[None]:
+        """Room for a body of that size while the block lasts; TooMany where there is none."""
+        mine = self._held.get(principal.id, 0)
+        if mine + size > self._most // 2 or sum(self._held.values()) + size > self._most:
+            raise TooMany("Too many bodies are on their way here at once: wait for answers, then send again.")
+        self._held[principal.id] = mine + size
+        try:
+            yield
+        finally:
+            self._held[principal.id] -= size
+            if not self._held[principal.id]:
+                del self._held[principal.id]

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.web.conftest import web
+
+__all__ = ["small_disk", "web"]
+
 DISK_BYTES = 64_000_000
 
 
