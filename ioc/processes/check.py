@@ -157,7 +157,8 @@ def broker(settings: Settings, _now: datetime) -> Iterator[Finding]:
         return
     kafka = open_broker(settings)
     try:
-        missing = [feed.topic for feed in FEEDS.values() if not kafka.partitions(feed.topic)]
+        wanted = [topic for feed in FEEDS.values() for topic in (feed.topic, feed.dead_letter_topic)]
+        missing = [topic for topic in wanted if not kafka.partitions(topic)]
     except BrokerError as error:
         yield Finding("broker", False, str(error))
         return

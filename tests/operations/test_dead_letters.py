@@ -25,7 +25,7 @@ from ioc.operations.dead_letters import AT_ONCE, Choices, Outcome, list_letters,
 from ioc.operations.intake import accept
 from ioc.operations.places import milliseconds
 from ioc.settings import PROJECT
-from ioc.store import schema
+from ioc.store import schema, streams
 from ioc.store.dead_letter_reading import LetterRow, Wanted
 from ioc.store.dead_letters import forget_dead_letters
 from tests.operations.rows import NOW, Rows, reader, sender
@@ -257,8 +257,8 @@ def test_ingest_judges_again_and_keeps_what_is_bad_after_all(rows: Rows) -> None
     assert counted(rows) == 10
 
 
-@pytest.mark.parametrize("step", ["append", "mark"])
-def test_killed_between_append_and_mark_it_still_counts_once(rows: Rows, step: str) -> None:
+def killed_and_repeated(rows: Rows, step: str) -> list[Outcome]:
+    """Two letters are sent by a process that dies before a step, and then once more; each step of it is ingested."""
     write(rows, traffic(NEW), traffic(NEW, intensity=20))
     ingest(rows)
     add_asset(rows)
@@ -269,10 +269,25 @@ def test_killed_between_append_and_mark_it_still_counts_once(rows: Rows, step: s
     assert died.returncode == -signal.SIGKILL, died.stderr
     assert len(log(rows)) == {"append": 2, "mark": 4}[step]
     ingest(rows, LATER)
-    assert all(one.is_sent for one in send(rows, now=LATER + timedelta(minutes=1)))
+    repeated = send(rows, now=LATER + timedelta(minutes=1))
     ingest(rows, LATER)
+    return list(repeated)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["append", "mark"])
+def test_killed_between_append_and_mark_it_still_counts_once(rows: Rows, step: str) -> None:
+    assert [one.is_sent for one in killed_and_repeated(rows, step)] == [True, True]
     assert counted(rows) == 30
     assert not any(one.is_sent for one in send(rows, now=LATER + timedelta(minutes=2)))
+
+
+@pytest.mark.slow
+def test_a_batch_that_is_not_remembered_would_be_seen(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proof of the proof: with this bug planted, both copies count."""
+    monkeypatch.setattr(streams, "remember_indexes", lambda *_: None)
+    killed_and_repeated(rows, "mark")
+    assert counted(rows) == 60
 
 
 def test_what_was_broken_off_too_long_ago_is_sent_again_only_if_somebody_has_looked(rows: Rows) -> None:

@@ -164,4 +164,5 @@ def test_a_kafka_without_our_topics_is_named(
     there = settings.model_copy(update={"broker": f"kafka://{kafka.address}"})
     monkeypatch.setattr(check, "FEEDS", {"other": replace(next(iter(FEEDS.values())), topic="never-made")})
     (finding,) = check.broker(there, NOW)
-    assert (finding.is_fine, finding.words) == (False, "Kafka has no topic never-made: run `python -m ioc setup`")
+    assert not finding.is_fine
+    assert finding.words == "Kafka has no topic never-made, never-made.dlq: run `python -m ioc setup`"
