@@ -3,7 +3,6 @@
 import asyncio
 import io
 import os
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -28,6 +27,8 @@ from ioc.processes.keeping import keeping
 from ioc.processes.pausing import LOOK_EVERY_S
 from ioc.settings import Settings
 from ioc.web.app import build_app
+from tests.bounds.disks import StopAfter, free
+from tests.bounds.disks import fill as fill_disk
 from tests.operations.rows import NOW, Rows, at, reader, sender
 from tests.operations.test_intake import traffic
 from tests.streams.small_centre import DAY_OFFSET, copy_centre
@@ -57,35 +58,8 @@ def disk_of(web: Web) -> Disk:
     return Disk(web.rows.settings, web.rows.small.store, web.rows.small.broker)
 
 
-def free(folder: Path) -> int:
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize
-
-
 def fill(web: Web, *, leave: int) -> Path:
-    """Somebody else's file, which leaves so many bytes."""
-    filler = web.rows.small.folder.parent / "somebody-elses.bin"
-    filler.unlink(missing_ok=True)
-    descriptor = os.open(filler, os.O_CREAT | os.O_RDWR)
-    os.posix_fallocate(descriptor, 0, free(filler.parent) - leave)
-    os.close(descriptor)
-    return filler
-
-
-class StopAfter(threading.Event):
-    """Is set once it has been waited for so often with that pause: what a program does until then is all it does."""
-
-    def __init__(self, times: int, pause: float) -> None:
-        super().__init__()
-        self._left = times
-        self._pause = pause
-
-    def wait(self, timeout: float | None = None) -> bool:
-        if timeout == self._pause:
-            self._left -= 1
-        if self._left <= 0:
-            self.set()
-        return self.is_set()
+    return fill_disk(web.rows.small.folder.parent, leave=leave)
 
 
 def ingest(web: Web, *, is_paused: bool) -> None:
