@@ -131,8 +131,8 @@ def restore(
     settings = _start("restore", is_brief=True)
     from ioc.processes import restore as program
 
-    now = datetime.now(UTC)
-    typer.echo(program.told(program.main(settings, folder, now=now, replace=replace), settings, now))
+    restored = program.main(settings, folder, now=datetime.now(UTC), replace=replace)
+    typer.echo(program.told(restored, settings))
 
 
 user_app = typer.Typer(help="People who may sign in.", no_args_is_help=True)

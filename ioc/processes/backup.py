@@ -120,7 +120,7 @@ def _offsets(copy: StoreCopy, extents: dict[Partition, Extent] | None) -> tuple[
                 " which records the gap, and back up then"
             )
     return tuple(
-        Offsets(partition.topic, partition.number, found.get(partition, 0), extent.first, extent.end)
+        Offsets(partition.topic, partition.number, found.get(partition), extent.first, extent.end)
         for partition, extent in sorted(extents.items())
     )
 

@@ -26,18 +26,18 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Offsets(msgspec.Struct, frozen=True, order=True):
-    """Of one partition: the next offset that ingest wants, and what the copied log holds, if it was copied."""
+    """Of one partition: the next offset that ingest wants, if it reads it, and what the log holds, if it was copied."""
 
     topic: str
     partition: int
-    position: int
+    position: int | None
     log_first: int | None = None
     log_end: int | None = None
 
     @property
     def beyond(self) -> int:
         """Records of the log that are not in the store yet."""
-        return 0 if self.log_end is None else self.log_end - self.position
+        return 0 if self.log_end is None or self.position is None else self.log_end - self.position
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

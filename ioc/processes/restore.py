@@ -9,7 +9,7 @@ the settings name, a centre that runs, and, without `replace`, a place that hold
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -121,21 +121,15 @@ def _replaced(
     return tuple(dict.fromkeys(moved))
 
 
-def told(restored: Restored, settings: Settings, now: datetime) -> str:
+def told(restored: Restored, settings: Settings) -> str:
     """What was done and what to do next, for who asked for it."""
     manifest = restored.manifest
     lines = [f"The centre of {manifest.made_at} is restored to {without_password(settings.store)}."]
     lines += [f"What stood there before is in {place}." for place in restored.aside]
     if manifest.tables != migrations.newest_version():
         lines.append("Its tables are of an older program: run `python -m ioc setup` now.")
-    age = now - datetime.fromisoformat(manifest.made_at)
-    beyond = sum(one.beyond for one in manifest.offsets)
     if manifest.broker != "embedded":
         lines.append("Ingest reads from Kafka what came since; what Kafka no longer keeps is recorded as a gap.")
-    elif beyond and age > timedelta(hours=settings.keep_log):
-        hours = int(age / timedelta(hours=1)) + 48
-        lines.append(
-            f"Its log holds {beyond} records that its store lacks, and they are older than IOC_KEEP_LOG allows: start"
-            f" with IOC_KEEP_LOG={hours} until ingest has read them, else jobs drop them first."
-        )
+    elif beyond := sum(one.beyond for one in manifest.offsets):
+        lines.append(f"Its log holds {beyond} records that its store lacks: ingest applies them.")
     return "\n".join(lines)

@@ -2,7 +2,8 @@
 
 Safe to repeat.
 
-Nothing is changed before the province's folder was read and found right.
+Nothing is changed before the province's folder was read and found right. Refused: a data folder into which a restore
+was begun and not finished.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from ioc.model.windows import DAY
 from ioc.operations.disk import Disk
 from ioc.processes.clock import milliseconds_now
 from ioc.processes.keeping import keeping
+from ioc.processes.restore import require_finished
 from ioc.settings import Settings
 from ioc.store import migrations
 from ioc.store.engine import Store
@@ -31,6 +33,7 @@ PARTITIONS: Final = 4
 
 
 def main(settings: Settings) -> int:
+    require_finished(settings.data)
     folder = settings.province_dir / settings.province
     province = read_province(folder)
     settings.data.mkdir(parents=True, exist_ok=True)

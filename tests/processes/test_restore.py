@@ -5,14 +5,16 @@ import sqlite3
 import stat
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from sqlalchemy import text
 
 from ioc.errors import IocError, StoreError, StoreVersionError
-from ioc.processes import backup, backup_manifest, restore
+from ioc.processes import backup, backup_manifest, restore, setup
 from ioc.processes.data_folder import only_run
 from ioc.processes.run import HISTORY_DONE
 from ioc.settings import Settings
@@ -168,23 +170,24 @@ def test_a_trial_does_not_send_its_past_again(centre: SmallCentre, tmp_path: Pat
     assert (centre.folder / HISTORY_DONE).read_text() == "2026-11-22T00:00:00+00:00\n"
 
 
-def test_an_old_backup_says_how_the_log_is_kept_until_it_is_read(centre: SmallCentre, saved: Path) -> None:
+def test_it_says_what_is_left_to_ingest_and_to_setup(centre: SmallCentre, saved: Path) -> None:
     settings = settings_of(centre.folder)
     restored = restore.main(settings, saved, now=NOW)
-    assert "IOC_KEEP_LOG" not in restore.told(restored, settings, NOW)
-    later = NOW.replace(day=NOW.day + 10)
+    words = restore.told(restored, settings)
     beyond = sum(one.beyond for one in restored.manifest.offsets)
-    words = restore.told(restored, settings, later)
+    assert beyond
     assert f"{beyond} records that its store lacks" in words
-    assert "IOC_KEEP_LOG=288" in words
+    assert "setup" not in words
+    older = replace(restored, manifest=structs.replace(restored.manifest, tables="0001"))
+    assert "run `python -m ioc setup` now" in restore.told(older, settings)
 
 
 def test_an_unfinished_restore_stops_setup(tmp_path: Path) -> None:
+    """Else ingest would apply the restored log to a new, empty store."""
     (tmp_path / restore.UNFINISHED).write_text("putting in place x\n")
     with pytest.raises(StoreError, match="was not finished"):
-        restore.require_finished(tmp_path)
-    (tmp_path / restore.UNFINISHED).unlink()
-    restore.require_finished(tmp_path)
+        setup.main(Settings.load({"IOC_DATA": str(tmp_path)}, folder=tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == [restore.UNFINISHED]
 
 
 # --- PostgreSQL's programs ---------------------------------------------------------------------------------------
