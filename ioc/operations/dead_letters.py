@@ -7,8 +7,9 @@ What is sent again is read from the log at its offset, else taken from what is k
 a cut one that the log no longer has. It is appended under its key, source and origin, as the batch
 `dead-letter:<id>:<arrival>` (a database may give an id again once all letters are forgotten), and then marked. Killed
 in between, the letter goes out again with the next replay, and ingest drops it as a duplicate. Ingest knows batches for
-`idempotency_horizon`, so a letter that was begun and not marked is sent again within half of that only; the other half
-is for ingest to lie behind. Later it is refused, unless somebody has looked and says `again`.
+`idempotency_horizon` (of senders that are not our own keys: the newest of each partition), so a letter that was begun
+and not marked is sent again within half of that only; the other half is for ingest to lie behind. Later it is refused,
+unless somebody has looked and says `again`.
 
 Each letter is judged before it is sent, so that a replay of many does not make new letters of those that are as bad
 as before; ingest judges it again. What the intake refused must also be what its sender may send today.

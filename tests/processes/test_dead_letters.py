@@ -74,6 +74,7 @@ def test_what_a_terminal_would_act_upon_is_written_out() -> None:
     assert harmless("Tốc độ 40 km/h, “đường” 日本 🚦") == "Tốc độ 40 km/h, “đường” 日本 🚦"
 
 
+@pytest.mark.slow
 def test_every_character_there_is_comes_out_harmless() -> None:
     assert_harmless(harmless("".join(map(chr, range(sys.maxunicode + 1)))))
 
