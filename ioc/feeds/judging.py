@@ -3,13 +3,22 @@
 It knows the clock, the assets and the limits; what a message says is the feed's own matter.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+import msgspec
 
 from ioc.errors import InvalidMessage
 from ioc.feeds.feed import OLDEST, Feed
 from ioc.model.facts import OFFICE, CaseReport, Fact, Figure, Measurement
 from ioc.model.known_places import KnownIds
+
+MOST_IN_RECORD: Final = 1_000
+"""Messages that one record of the log may hold: what is wrong with each of them may become a dead letter."""
+
+_array: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Reason(StrEnum):
@@ -37,6 +46,24 @@ class Unusable(InvalidMessage):
     def __init__(self, kind: Reason, sentence: str, *, rule: str | None = None) -> None:
         super().__init__(sentence, rule=rule)
         self.kind = kind
+
+
+def messages_of(body: bytes, limits: Limits) -> Sequence[bytes]:
+    """The messages of a record of the log: one, or those of a JSON array, unparsed, to be judged one by one.
+
+    An array that cannot be taken apart is one message, which cannot be used. Unusable where there are too many.
+    """
+    if body[:1] == b"{" or len(body) > limits.message_bytes or body.lstrip(b" \t\r\n")[:1] != b"[":
+        return (body,)
+    try:
+        messages = _array.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return (body,)
+    if len(messages) > MOST_IN_RECORD:
+        raise Unusable(
+            Reason.TOO_LARGE, f"the record holds {len(messages)} messages: at most {MOST_IN_RECORD} are taken"
+        )
+    return [bytes(one) for one in messages] or (body,)
 
 
 def judged(feed: Feed, body: bytes, now: int, known: KnownIds, limits: Limits) -> Fact:

@@ -3,14 +3,15 @@
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+import msgspec
+
 from ioc.model.series import Series
 
 Reading: TypeAlias = tuple[Series, int, int]
 """(series, value × scale, weight): one number; the weight is 1 where the series has none of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(msgspec.Struct, frozen=True, gc=False):
     """Numbers observed at one asset in one interval. `at` is its start (the event time), `as_of` its end."""
 
     asset: str

@@ -1,7 +1,8 @@
 """Records of the log become facts, dead letters and heartbeats: pure, one pass, nothing escapes.
 
-A record that cannot be used costs one dead letter and never the batch. What was applied before (same source,
-batch id and partition, an index at or below the last one) is a duplicate: dropped and counted.
+A record is one message, or a JSON array of several, which are judged one by one. A message that cannot be used costs
+one dead letter and never the batch. A record that was applied before (same source, batch id and partition, an index at
+or below the last one) is a duplicate: dropped and counted.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +11,7 @@ from typing import Final
 
 from ioc.broker.port import BATCH, INDEX, ORIGIN, SOURCE, Partition, Received
 from ioc.feeds.feed import Feed
-from ioc.feeds.judging import Limits, Reason, Unusable, judged
+from ioc.feeds.judging import Limits, Reason, Unusable, judged, messages_of
 from ioc.model.facts import CaseReport, Figure, Measurement
 from ioc.model.known_places import KnownIds
 from ioc.model.origins import Origin
@@ -63,6 +64,22 @@ class _Beat:
         self.last_message_at = self.last_event_at = 0
 
 
+class _Stated:
+    """What headers say that many records share: who sent them, in which batch, and what is wrong with that."""
+
+    __slots__ = ("beats", "fault", "key", "origin", "source")
+
+    def __init__(self, headers: Mapping[str, str], partition: Partition, names: Mapping[str, str]) -> None:
+        sender, batch = _sender(headers, partition, names), headers.get(BATCH)
+        self.source = names.get(sender, sender)
+        self.origin = _ORIGINS.get(headers.get(ORIGIN, _LIVE), Origin.LIVE)
+        # Many senders may share one name, but no batch.
+        is_kept = batch is not None and is_name(batch)
+        self.key = (sender, str(batch), partition.topic, partition.number) if is_kept else None
+        self.fault = _fault(headers, names)
+        self.beats: dict[int, _Beat] = {}
+
+
 def stated_sources(records: Iterable[Received]) -> dict[str, None]:
     """Who sent the records by what their headers say, in order: what must be named before they are decoded."""
     return {record.headers[SOURCE]: None for record in records if SOURCE in record.headers}
@@ -70,10 +87,11 @@ def stated_sources(records: Iterable[Received]) -> dict[str, None]:
 
 def batch_keys(partition: Partition, records: Iterable[Received], names: Mapping[str, str]) -> set[BatchKey]:
     """The batch ids that stand in the records: what must be known before they are decoded."""
+    stated = {(record.headers.get(SOURCE, ""), record.headers[BATCH]) for record in records if BATCH in record.headers}
     return {
-        (_sender(record.headers, partition, names), record.headers[BATCH], partition.topic, partition.number)
-        for record in records
-        if BATCH in record.headers and is_name(record.headers[BATCH])
+        (_sender({SOURCE: source}, partition, names), batch, partition.topic, partition.number)
+        for source, batch in stated
+        if is_name(batch)
     }
 
 
@@ -97,37 +115,45 @@ def decode(
     `names` are the senders' by what the headers state (`Senders.names`).
     """
     said = Decoded(indexes=dict(applied))
+    indexes = said.indexes
+    known: dict[tuple[str | None, ...], _Stated] = {}
     beats: dict[tuple[str, int, int], _Beat] = {}
     for record in records:
         headers = record.headers
-        sender = _sender(headers, partition, names)
-        source = names.get(sender, sender)
-        origin = _ORIGINS.get(headers.get(ORIGIN, _LIVE), Origin.LIVE)
-        beat_key = (source, origin, record.time // MINUTE * MINUTE)
-        beat = beats.get(beat_key)
-        if beat is None:
-            beat = beats[beat_key] = _Beat()
-        beat.last_message_at = max(beat.last_message_at, record.time)
-        batch, index = headers.get(BATCH), _index(headers)
-        if batch is not None and index is not None and is_name(batch):
-            key = (sender, batch, partition.topic, partition.number)  # many may share one name, but no batch
-            last = said.indexes.get(key)
+        shared = (headers.get(SOURCE), headers.get(ORIGIN), headers.get(BATCH))
+        if (stated := known.get(shared)) is None:
+            stated = known[shared] = _Stated(headers, partition, names)
+        beat = _beat(stated, record.time // MINUTE * MINUTE, beats)
+        if record.time > beat.last_message_at:
+            beat.last_message_at = record.time
+        key, index = stated.key, _index(headers)
+        if key is not None and index is not None:
+            last = indexes.get(key)
             if last is None:
                 said.new_batches.append(key)
             elif index <= last:
                 beat.duplicate += 1
                 continue
-            said.indexes[key] = index
+            indexes[key] = index
         try:
-            _check_headers(headers, index, names)
-            event = _add(said, feed, origin, record, numbered, limits)
+            _check(stated, index, headers)
+            messages = messages_of(record.value, limits)
         except Unusable as unusable:
             beat.rejected += 1
-            said.letters.append(_letter(feed, partition, record, source, origin, unusable))
+            said.letters.append(_letter(feed, partition, record, record.value, stated, unusable))
             continue
-        beat.accepted += 1
-        beat.lag += max(0, record.time - event)
-        beat.last_event_at = max(beat.last_event_at, event)
+        for message in messages:
+            try:
+                event = _add(said, feed, stated.origin, message, record.time, numbered, limits)
+            except Unusable as unusable:
+                beat.rejected += 1
+                said.letters.append(_letter(feed, partition, record, message, stated, unusable))
+                continue
+            beat.accepted += 1
+            if event < record.time:
+                beat.lag += record.time - event
+            if event > beat.last_event_at:
+                beat.last_event_at = event
     said.newest_event = max((beat.last_event_at for beat in beats.values()), default=0)
     said.heartbeats = [
         Heartbeat(
@@ -147,27 +173,44 @@ def decode(
     return said
 
 
+def _beat(stated: _Stated, minute: int, beats: dict[tuple[str, int, int], _Beat]) -> _Beat:
+    """The counts of a sender's minute; several batches share them."""
+    beat = stated.beats.get(minute)
+    if beat is None:
+        beat = stated.beats[minute] = beats.setdefault((stated.source, stated.origin, minute), _Beat())
+    return beat
+
+
 def _index(headers: Mapping[str, str]) -> int | None:
     """The record's index in its batch; None where the header holds no number that can be kept."""
     text = headers.get(INDEX, "0")
     return int(text) if text.isdecimal() and len(text) < _DIGITS else None
 
 
-def _check_headers(headers: Mapping[str, str], index: int | None, names: Mapping[str, str]) -> None:
-    """Unusable where a producer other than the intake wrote headers that say nothing, or that cannot be kept."""
+def _fault(headers: Mapping[str, str], names: Mapping[str, str]) -> str | None:
+    """What is wrong where a producer other than the intake wrote headers that say nothing, or that cannot be kept."""
     if headers.get(SOURCE) and headers[SOURCE] not in names:
-        raise Unusable(Reason.UNREADABLE, f"the header source is no name: send one line of {LONGEST_NAME} characters")
+        return f"the header source is no name: send one line of {LONGEST_NAME} characters"
     if BATCH in headers and not is_name(headers[BATCH]):
-        raise Unusable(Reason.UNREADABLE, f"the header batch is no name: send one line of {LONGEST_NAME} characters")
+        return f"the header batch is no name: send one line of {LONGEST_NAME} characters"
     if headers.get(ORIGIN, _LIVE) not in _ORIGINS:
-        raise Unusable(Reason.UNREADABLE, "the header origin is none that is known: send an origin's number")
+        return "the header origin is none that is known: send an origin's number"
+    return None
+
+
+def _check(stated: _Stated, index: int | None, headers: Mapping[str, str]) -> None:
+    """Unusable where the headers are wrong."""
+    if stated.fault is not None:
+        raise Unusable(Reason.UNREADABLE, stated.fault)
     if index is None and BATCH in headers:
         raise Unusable(Reason.UNREADABLE, "the header index is no number that can be kept: send a number from 0")
 
 
-def _add(said: Decoded, feed: Feed, origin: int, record: Received, numbered: Numbered, limits: Limits) -> int:
-    """Take in one record; its event time."""
-    fact = judged(feed, record.value, record.time, numbered.ids, limits)
+def _add(
+    said: Decoded, feed: Feed, origin: int, message: bytes, arrived: int, numbered: Numbered, limits: Limits
+) -> int:
+    """Take in one message; its event time."""
+    fact = judged(feed, message, arrived, numbered.ids, limits)
     if isinstance(fact, Measurement):
         asset = numbered.assets[fact.asset]
         at, as_of = fact.at, fact.as_of
@@ -182,19 +225,20 @@ def _add(said: Decoded, feed: Feed, origin: int, record: Received, numbered: Num
 
 
 def _letter(
-    feed: Feed, partition: Partition, record: Received, source: str, origin: int, unusable: Unusable
+    feed: Feed, partition: Partition, record: Received, message: bytes, stated: _Stated, unusable: Unusable
 ) -> DeadLetter:
+    """The dead letter of a message (of several, where the record holds an array)."""
     # Without a key a letter is not sent again from what is kept of it: this one's true origin is not known.
     is_kept = record.headers.get(ORIGIN, _LIVE) in _ORIGINS and len(record.key) <= _LONGEST_KEY
     key = record.key if is_kept else None
     return DeadLetter(
         feed.id,
-        source,
-        origin,
+        stated.source,
+        stated.origin,
         record.time,
         unusable.kind,
         unusable.rule,
-        record.value,
+        message,
         partition.topic,
         partition.number,
         record.offset,

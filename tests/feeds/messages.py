@@ -67,7 +67,7 @@ def bad_messages() -> Iterator[tuple[str, str, bytes, str]]:
         yield "cut off", feed, good[:-1], unreadable
         yield "more behind", feed, good + b"{}", unreadable
         yield "not UTF-8", feed, good.replace(b'"', b'\xff"', 1), unreadable
-        yield "a list", feed, b"[" + good + b"]", unreadable
+        yield "a list in a list", feed, b"[[" + good + b"]]", unreadable
         yield "null", feed, b"null", unreadable
         yield "a raw U+0000", feed, good.replace(b'":', b'\x00":', 1), unreadable
         yield "5 MB", feed, good[:-1] + large + b"}", "too_large"

@@ -48,6 +48,40 @@ def test_each_bad_one_costs_one_letter_and_the_good_ones_around_it_are_stored(
         assert total == 42 * (len(wrong) + 1)
 
 
+def test_a_record_may_hold_several_messages_each_judged_by_itself(centre: SmallCentre) -> None:
+    good = [body(TRAFFIC, intensity=number, refRoadSegment=f"a{1 + number % 6}") for number in range(1, 8)]
+    several = [*good[:3], b"7", body(TRAFFIC, refRoadSegment="a99"), good[3], b'{"id":', *good[4:]]
+    headers = {SOURCE: "s", BATCH: "b", INDEX: "0"}
+    broken = b" [" + b", ".join(several[:6]) + b"] "
+    whole = b"[" + b",".join(several[7:]) + b"]"
+    unclosed = b"[" + b",".join(several) + b"]"
+    records = [Record(b"k", broken, headers), Record(b"k", whole, headers | {INDEX: "1"}), Record(b"k", whole, headers)]
+    centre.broker.append("ioc.traffic", [*records, Record(b"k", unclosed, {SOURCE: "s"})], NOW)
+    ingest = centre.ingest(ALL)
+    assert ingest.step(NOW) == 4
+    windows = stored(centre.store).windows["10s"].items()
+    assert sum(row[2] for key, row in windows if key[0] == "traffic.intensity" and key[1].startswith("a")) == 28
+    letters = sorted((offset, kind) for _, kind, _, offset in _letters(centre))
+    assert letters == [(0, "unknown_asset"), (0, "unreadable"), (3, "unreadable")]
+    with centre.store.reading() as connection:
+        bodies = connection.exec_driver_sql("SELECT body FROM dead_letters ORDER BY id").scalars().all()
+        counted = connection.exec_driver_sql("SELECT accepted, rejected, duplicate FROM source_counts").fetchall()
+    assert {bytes(one) for one in bodies} == {b"7", several[4], unclosed[: ALL.dead_letter_bytes]}, (
+        "of an array, only the message itself"
+    )
+    assert [tuple(row) for row in counted] == [(7, 3, 1)]
+
+
+@pytest.mark.parametrize(("messages", "letters"), [(1_000, []), (1_001, ["too_large"]), (0, ["unreadable"])])
+def test_a_record_holds_no_more_messages_than_can_be_judged(
+    centre: SmallCentre, messages: int, letters: list[str]
+) -> None:
+    record = Record(b"k", b"[" + b",".join([body(TRAFFIC)] * messages) + b"]", {})
+    centre.broker.append("ioc.traffic", [record], NOW)
+    assert centre.ingest(ALL).step(NOW) == 1
+    assert [kind for _, kind, _, _ in _letters(centre)] == letters
+
+
 def test_one_bad_among_a_thousand_good(centre: SmallCentre) -> None:
     messages = [body(TRAFFIC, intensity=1, refRoadSegment=f"a{1 + number % 6}") for number in range(1_000)]
     messages.insert(500, b'{"id": NaN}')
