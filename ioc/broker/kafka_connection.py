@@ -92,11 +92,14 @@ class KafkaOptions:
 
     def topic(self, keep_ms: int | None = None) -> dict[str, str]:
         """The settings of each topic: kept by time, never by a leader that lacks acknowledged records."""
-        kept = {"retention.ms": str(self.keep_ms)}
+        kept = {"retention.ms": str(keep_ms or self.keep_ms)}
         if keep_ms is not None:  # Kafka drops whole segments only, and by itself it begins one a week
-            kept = {"retention.ms": str(keep_ms), "segment.ms": str(min(keep_ms, _DAY_MS))}
+            kept["segment.ms"] = str(min(keep_ms, _DAY_MS))
         return {
             **kept,
+            # Whoever writes dates the record. What is counted by minute must not be of any minute there ever was.
+            "message.timestamp.before.max.ms": kept["retention.ms"],
+            "message.timestamp.after.max.ms": str(_HOUR_MS),
             "cleanup.policy": "delete",
             "max.message.bytes": str(self.max_message_bytes + HEADROOM_BYTES),
             "min.insync.replicas": str(2 if self.replication > 2 else 1),

@@ -86,7 +86,7 @@ def _headers(buffer: bytes, position: int) -> tuple[dict[str, str], int]:
     for _ in range(count):
         name, position = _bytes(buffer, position)
         text, position = _bytes(buffer, position)
-        headers[name.decode()] = text.decode(errors="replace")
+        headers[name.decode(errors="replace")] = text.decode(errors="replace")
     return headers, position
 
 
