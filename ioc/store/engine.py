@@ -40,6 +40,8 @@ POSTGRES_OPTIONS: Final = {
     # A program that is frozen in the middle of a transaction would block every other writer of the same rows.
     "idle_in_transaction_session_timeout": "30s",
     "timezone": "UTC",
+    # Short statements over many partitions: compiling them took 1.8 s of a roll-up's 1.9.
+    "jit": "off",
 }
 """Settings of every session; `options` in the URL takes their place."""
 

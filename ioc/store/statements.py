@@ -57,14 +57,6 @@ def insert_integers(table: Table, names: tuple[str, ...], dialect: str) -> Any:
     return postgresql.insert(table).from_select(list(names), select(*columns))
 
 
-def given_keys(table: Table, names: tuple[str, ...], dialect: str) -> ColumnElement[bool]:
-    """The rows of a table with the keys that `execute_integers` gives: the WHERE of a DELETE."""
-    if dialect == "sqlite":
-        return and_(*(table.c[name] == bindparam(name) for name in names))
-    given = rows_of_arrays(names)
-    return and_(*(table.c[name] == given.c[name] for name in names))
-
-
 def smaller(dialect: str, a: ColumnElement[Any], b: ColumnElement[Any]) -> ColumnElement[Any]:
     return func.min(a, b) if dialect == "sqlite" else func.least(a, b)
 

@@ -17,7 +17,6 @@ from ioc.store.schema import changes, latest, marks, windows, writers
 from ioc.store.statements import (
     execute_integers,
     execute_rows,
-    given_keys,
     insert_integers,
     insert_into,
     is_newer,
@@ -61,16 +60,16 @@ def _replacing(level: int, dialect: str) -> Any:
 
 
 @lru_cache
-def _emptied(level: int, dialect: str) -> Any:
+def _emptied(level: int) -> Any:
     table = windows[level]
     is_empty = table.c["count"] == literal_column("0")  # not a parameter: rows give only the key
-    return delete(table).where(is_empty, given_keys(table, _KEY_NAMES, dialect))
+    return delete(table).where(is_empty, *(table.c[name] == bindparam(name) for name in _KEY_NAMES))
 
 
 @lru_cache
-def _removing(level: int, dialect: str) -> Any:
+def _removing(level: int) -> Any:
     table = windows[level]
-    return delete(table).where(given_keys(table, _KEY_NAMES, dialect))
+    return delete(table).where(*(table.c[name] == bindparam(name) for name in _KEY_NAMES))
 
 
 @lru_cache
@@ -102,8 +101,9 @@ def add_windows(connection: Connection, level: Level, table: Integers) -> None:
     dialect = connection.dialect.name
     make_days(connection, level, table[START])
     execute_integers(connection, _adding(level.number, dialect), COLUMNS, table)
-    taken_back = table[KEY, table[COUNT] <= 0]
-    execute_integers(connection, _emptied(level.number, dialect), _KEY_NAMES, taken_back)
+    # Few rows, one by one: PostgreSQL could take a join with many keys for a reason to read the whole table.
+    taken_back = table[KEY, table[COUNT] <= 0].T.tolist()
+    execute_rows(connection, _emptied(level.number), _KEY_NAMES, (tuple(key) for key in taken_back))
 
 
 def replace_windows(connection: Connection, level: Level, table: Integers) -> None:
@@ -114,7 +114,7 @@ def replace_windows(connection: Connection, level: Level, table: Integers) -> No
 
 def remove_windows(connection: Connection, level: Level, keys: Integers) -> None:
     """Take away the windows of these keys, shape (n, 4)."""
-    execute_integers(connection, _removing(level.number, connection.dialect.name), _KEY_NAMES, keys.T)
+    execute_rows(connection, _removing(level.number), _KEY_NAMES, (tuple(key) for key in keys.tolist()))
 
 
 def upsert_latest(connection: Connection, rows: Integers) -> None:
