@@ -16,6 +16,7 @@ import msgspec
 from ioc.errors import InvalidMessage
 from ioc.model.facts import Case, CaseTimes, Fact
 from ioc.model.series import Kpi, Series, Text
+from ioc.model.windows import MINUTE, SECOND
 
 OLDEST: Final = 946_684_800_000
 """2000-01-01 UTC: the day level is kept for ever, and nothing older is a reading of ours."""
@@ -68,6 +69,15 @@ class Feed:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_decoder", msgspec.json.Decoder(self.message))
+
+    @property
+    def late_after(self) -> int:
+        """Milliseconds: what is older than this when it arrives is told of the past, not of now.
+
+        What a feed sends in its own rhythm is never late; a back-fill of the last minutes is a short one.
+        """
+        usual = self.series[0]
+        return max(15 * MINUTE, (usual.period + usual.delay) * SECOND)
 
     def decode(self, body: bytes) -> Fact:
         """The fact that a message states; InvalidMessage for every other sequence of bytes."""

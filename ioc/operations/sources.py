@@ -29,9 +29,10 @@ DEAD_LETTERS_MS: Final = 24 * HOUR
 class SourceEntry:
     """One source, feed and origin.
 
-    `accepted`, `rejected`, `duplicates` and `rejected_share` are of the last hour, `per_minute` and `lag_s` (from
-    event to arrival) of the last five minutes, `dead_letters` by kind of the last 24 hours. `state` judges the age
-    of the last message by the period of the feed's first series.
+    `accepted`, `rejected`, `duplicates`, `late` and `rejected_share` are of the last hour. `late` of the accepted told
+    of the past (a back-fill), and count neither in `per_minute`, which is of the last five minutes, nor in `lag_s`,
+    from event to arrival in the newest of these minutes. `dead_letters` by kind are of the last 24 hours. `state`
+    judges the age of the last message by the period of the feed's first series.
     """
 
     source: str
@@ -45,6 +46,7 @@ class SourceEntry:
     rejected: int
     rejected_share: float | None
     duplicates: int
+    late: int
     dead_letters: dict[str, int]
     state: State
 
@@ -97,12 +99,13 @@ def _entry(row: SourceRow, letters: dict[str, int], now: int) -> SourceEntry:
         Origin(row.origin).slug,
         moment_of(row.last_message_at),
         moment_of(row.last_event_at or None),
-        round(row.recent_lag / row.recent / 1000, 1) if row.recent else None,
+        None if row.lag is None else round(row.lag / 1000, 1),
         round(row.recent / minutes, 1),
         row.accepted,
         row.rejected,
         round(row.rejected / judged, 4) if judged else None,
         row.duplicate,
+        row.late,
         letters,
         feed.series[0].state((now - row.last_message_at) / 1000) if feed else State.SILENT,
     )

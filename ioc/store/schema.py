@@ -346,8 +346,10 @@ source_counts = Table(
     Column("rejected", BigInteger, nullable=False),
     Column("duplicate", BigInteger, nullable=False),
     Column("lag", BigInteger, nullable=False),
+    Column("late", BigInteger, nullable=False, server_default="0"),
     Index(None, "minute"),
-    comment="messages by minute of arrival; `lag` is the sum of (arrival - event time) of the accepted ones, in ms",
+    comment="messages by minute of arrival; `lag` is the sum of (arrival - event time) of the accepted ones, in ms,"
+    " but for the `late` ones, which told of the past",
 )
 
 dead_letters = Table(

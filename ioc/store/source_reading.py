@@ -4,7 +4,7 @@ import zlib
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, func, select
 
 from ioc.store.schema import changes, dead_letter_counts, marks, positions, source_counts, sources, writers
 
@@ -13,8 +13,9 @@ from ioc.store.schema import changes, dead_letter_counts, marks, positions, sour
 class SourceRow:
     """One system, feed and origin: its newest message (arrival, event time) and what came since some minute.
 
-    `recent` counts the accepted messages of the last few minutes, `recent_lag` is Σ (arrival − event time) of
-    them, in milliseconds.
+    What told of the past (`late`, among `accepted`) is left out of the last two: `recent` counts the other messages
+    of the last few minutes, `lag` is the mean of (arrival − event time), in milliseconds, in the newest of these
+    minutes that has any.
     """
 
     source: str
@@ -25,13 +26,13 @@ class SourceRow:
     accepted: int
     rejected: int
     duplicate: int
+    late: int
     recent: int
-    recent_lag: int
+    lag: float | None
 
 
 def read_sources(connection: Connection, *, since: int, recent_since: int) -> list[SourceRow]:
     """All sources in the order of their ids, with what they sent in the minutes from `since` on."""
-    is_recent = source_counts.c.minute >= recent_since
     counted = (
         select(
             source_counts.c.source,
@@ -40,8 +41,7 @@ def read_sources(connection: Connection, *, since: int, recent_since: int) -> li
             func.sum(source_counts.c.accepted).label("accepted"),
             func.sum(source_counts.c.rejected).label("rejected"),
             func.sum(source_counts.c.duplicate).label("duplicate"),
-            func.sum(case((is_recent, source_counts.c.accepted), else_=0)).label("recent"),
-            func.sum(case((is_recent, source_counts.c.lag), else_=0)).label("recent_lag"),
+            func.sum(source_counts.c.late).label("late"),
         )
         .where(source_counts.c.minute >= since)
         .group_by(source_counts.c.source, source_counts.c.feed, source_counts.c.origin)
@@ -57,8 +57,7 @@ def read_sources(connection: Connection, *, since: int, recent_since: int) -> li
             counted.c.accepted,
             counted.c.rejected,
             counted.c.duplicate,
-            counted.c.recent,
-            counted.c.recent_lag,
+            counted.c.late,
         )
         .select_from(
             sources.outerjoin(
@@ -70,7 +69,29 @@ def read_sources(connection: Connection, *, since: int, recent_since: int) -> li
         )
         .order_by(sources.c.source, sources.c.feed, sources.c.origin)
     )
-    return [SourceRow(*row[:5], *(int(count or 0) for count in row[5:])) for row in found]
+    recent = _recent(connection, recent_since)
+    rows = []
+    for row in found:
+        accepted, rejected, duplicate, late = (int(count or 0) for count in row[5:])
+        in_time, lag = recent.get((row.source, row.feed, row.origin), (0, None))
+        rows.append(SourceRow(*row[:5], accepted, rejected, duplicate, late, in_time, lag))
+    return rows
+
+
+def _recent(connection: Connection, since: int) -> dict[tuple[str, str, int], tuple[int, float | None]]:
+    """Of each (source, feed, origin): messages that told of now in the minutes from `since` on, and their mean lag."""
+    table = source_counts
+    in_time = table.c.accepted - table.c.late
+    rows = connection.execute(
+        select(table.c.source, table.c.feed, table.c.origin, in_time, table.c.lag)
+        .where(table.c.minute >= since, in_time > 0)
+        .order_by(table.c.minute)
+    )
+    found: dict[tuple[str, str, int], tuple[int, float | None]] = {}
+    for source, feed, origin, count, lag in rows:
+        before, _ = found.get((source, feed, origin), (0, None))
+        found[source, feed, origin] = (before + count, lag / count)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """What one source sent in one minute of arrival; `lag` is Σ (arrival − event time) of the accepted, in ms."""
+    """What one source sent in one minute of arrival.
+
+    `late` of the accepted ones told of the past (a back-fill); `lag` is Σ (arrival − event time) of the others, in ms.
+    """
 
     source: str
     feed: str
@@ -35,6 +38,7 @@ class Heartbeat:
     lag: int
     last_message_at: int
     last_event_at: int
+    late: int = 0
 
 
 BatchKey = tuple[str, str, str, int]
@@ -143,7 +147,7 @@ def _counting(dialect: str) -> Any:
     new = statement.excluded
     return statement.on_conflict_do_update(
         index_elements=list(source_counts.primary_key),
-        set_={name: source_counts.c[name] + new[name] for name in ("accepted", "rejected", "duplicate", "lag")},
+        set_={name: source_counts.c[name] + new[name] for name in ("accepted", "rejected", "duplicate", "lag", "late")},
     )
 
 
@@ -160,8 +164,8 @@ def add_heartbeats(connection: Connection, heartbeats: Iterable[Heartbeat]) -> N
     execute_rows(
         connection,
         _counting(dialect),
-        ("source", "feed", "origin", "minute", "accepted", "rejected", "duplicate", "lag"),
-        [(b.source, b.feed, b.origin, b.minute, b.accepted, b.rejected, b.duplicate, b.lag) for b in beats],
+        ("source", "feed", "origin", "minute", "accepted", "rejected", "duplicate", "lag", "late"),
+        [(b.source, b.feed, b.origin, b.minute, b.accepted, b.rejected, b.duplicate, b.lag, b.late) for b in beats],
     )
 
 

@@ -57,10 +57,10 @@ class Decoded:
 class _Beat:
     """Counts of one (source, feed, origin, minute) while a batch is decoded."""
 
-    __slots__ = ("accepted", "duplicate", "lag", "last_event_at", "last_message_at", "rejected")
+    __slots__ = ("accepted", "duplicate", "lag", "last_event_at", "last_message_at", "late", "rejected")
 
     def __init__(self) -> None:
-        self.accepted = self.rejected = self.duplicate = self.lag = 0
+        self.accepted = self.rejected = self.duplicate = self.late = self.lag = 0
         self.last_message_at = self.last_event_at = 0
 
 
@@ -118,6 +118,7 @@ def decode(
     indexes = said.indexes
     known: dict[tuple[str | None, ...], _Stated] = {}
     beats: dict[tuple[str, int, int], _Beat] = {}
+    late_after = feed.late_after
     for record in records:
         headers = record.headers
         shared = (headers.get(SOURCE), headers.get(ORIGIN), headers.get(BATCH))
@@ -150,8 +151,11 @@ def decode(
                 said.letters.append(_letter(feed, partition, record, message, stated, unusable))
                 continue
             beat.accepted += 1
-            if event < record.time:
-                beat.lag += record.time - event
+            lag = record.time - event
+            if lag > late_after:
+                beat.late += 1
+            elif lag > 0:
+                beat.lag += lag
             if event > beat.last_event_at:
                 beat.last_event_at = event
     said.newest_event = max((beat.last_event_at for beat in beats.values()), default=0)
@@ -167,6 +171,7 @@ def decode(
             beat.lag,
             beat.last_message_at,
             beat.last_event_at,
+            beat.late,
         )
         for (source, origin, minute), beat in beats.items()
     ]

@@ -107,6 +107,19 @@ def test_a_source_is_known_by_what_it_sent(rows: Rows) -> None:
     assert one.dead_letters == {"future": 45}
 
 
+def test_a_back_fill_counts_neither_in_the_rate_nor_in_the_delay(rows: Rows) -> None:
+    key = {"source": "cam", "feed": "traffic", "origin": 0}
+    rows.insert(schema.sources, **key, last_message_at=at(8, 0, 20), last_event_at=at(8))
+    more = {"rejected": 0, "duplicate": 0}
+    rows.insert(schema.source_counts, **key, minute=at(7, 57), accepted=90_000, late=90_000, lag=0, **more)
+    rows.insert(schema.source_counts, **key, minute=at(7, 58), accepted=9_020, late=9_000, lag=20 * 600_000, **more)
+    rows.insert(schema.source_counts, **key, minute=at(7, 59), accepted=35, late=0, lag=35 * 1_000, **more)
+    rows.insert(schema.source_counts, **key, minute=at(8), accepted=7, late=7, lag=0, **more)
+    (one,) = sources(WHO, rows.province, now=NOW).sources
+    assert (one.accepted, one.late) == (99_062, 99_007)
+    assert (one.per_minute, one.lag_s) == (10.0, 1.0)
+
+
 def test_a_source_that_fell_silent_is_silent(rows: Rows) -> None:
     rows.insert(schema.sources, source="cam", feed="traffic", origin=0, last_message_at=at(7), last_event_at=0)
     (one,) = sources(WHO, rows.province, now=NOW).sources
