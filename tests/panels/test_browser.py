@@ -248,6 +248,34 @@ def test_a_gap_in_the_counter_fetches_a_snapshot(opened: Open, gallery: Gallery)
     expect(_card(page, "traffic.speed", "value")).to_have_text("–")
 
 
+HEAD = """[...document.querySelectorAll('.head h1, .head .connection, .head .date, .head .clock, .head .switches a')]
+  .map((one) => one.getBoundingClientRect()).filter((box) => box.width)
+  .map((box) => [box.left, box.top, box.right, box.bottom])"""
+
+
+@pytest.mark.parametrize("screen", ["wall", "centre", "leader-portrait"])
+def test_a_notice_stands_where_the_connection_is_said_and_touches_nothing(
+    opened: Open, gallery: Gallery, screen: str
+) -> None:
+    path, width, height = SCREENS[screen]
+    page, _ = opened(path, width, height)
+    _live(page)
+    gallery.send({"n": 2, "notices": ["disk_low"]})
+    expect(page.locator('[data-field="connection"]')).to_have_text("ổ đĩa sắp đầy, tạm ngừng nhận tin")
+    expect(page.locator(".connection")).to_have_attribute("data-state", "late")
+    boxes = page.evaluate(HEAD)
+    touching = [
+        (one, other)
+        for number, one in enumerate(boxes)
+        for other in boxes[:number]
+        if one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+    ]
+    assert touching == []
+    assert all(right <= width for _, _, right, _ in boxes)
+    gallery.send({"n": 3, "notices": []})
+    expect(page.locator('[data-field="connection"]')).to_have_text("đang nối, cập nhật liên tục")
+
+
 def test_a_refused_stream_says_that_the_session_is_over(opened: Open, gallery: Gallery) -> None:
     page, _ = opened("/leader/binh-duong")
     _live(page)
