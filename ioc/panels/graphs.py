@@ -34,7 +34,15 @@ _QUIET: Final[Any] = {
 def trend_figure(theme: Theme) -> dict[str, Any]:
     """Layers from behind: the measured line, its last point. Time never gets a line across a gap."""
     colour = colours(theme)
-    axis = {"fixedrange": True, "zeroline": False, "showline": False, "color": colour["ink-3"], "ticks": ""}
+    # No labels before trend.js knows the hours: plotly would show months of the year 2000.
+    axis = {
+        "showticklabels": False,
+        "fixedrange": True,
+        "zeroline": False,
+        "showline": False,
+        "color": colour["ink-3"],
+        "ticks": "",
+    }
     line: dict[str, Any] = {
         "type": "scatter",
         "mode": "lines",

@@ -236,9 +236,11 @@
     return {
       "font.size": note,
       margin: wall ? { l: 8 * u, r: u, t: 6 * u, b: 6.4 * u } : { l: 30, r: 6, t: 22, b: 24 },
+      "xaxis.showticklabels": true,
       "xaxis.range": [localTime(left), localTime(end)],
       "xaxis.tickvals": ticks.map(localTime),
       "xaxis.ticktext": ticks.map((at) => ioc.fill(ioc.words.hour_tick, { h: ioc.local(at).hour })),
+      "yaxis.showticklabels": true,
       "yaxis.range": [0, top],
       "yaxis.dtick": 20,
       shapes,
