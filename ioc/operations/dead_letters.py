@@ -33,7 +33,7 @@ from ioc.broker.port import BATCH, INDEX, ORIGIN, SOURCE, Partition, Received, R
 from ioc.errors import BadRequest, IocError, NotFound, Refused
 from ioc.feeds import FEEDS
 from ioc.feeds.feed import Feed
-from ioc.feeds.judging import Unusable, judged
+from ioc.feeds.judging import Unusable, judged, messages_of
 from ioc.model.access import Permission, Principal
 from ioc.model.origins import Origin
 from ioc.model.windows import SECOND
@@ -182,15 +182,16 @@ class _Replay:
             body = without_personal_fields(feed, self._kept_body(letter))
             key = self._key_for_the_intake(feed, row, body)
             return feed, Record(key, body, headers), "from what is kept"
-        if (received := self._in_log(letter)) is not None:
+        if (in_log := self._in_log(letter)) is not None:
+            received, body = in_log
             if received.headers.get(ORIGIN, str(int(Origin.LIVE))) not in _ORIGINS:
                 raise _Left("its header origin is none that is known: have it sent anew with an origin's number")
-            self._judge_for_ingest(feed, row, received.value)
-            return feed, Record(received.key, received.value, headers), "from the log"
+            self._judge_for_ingest(feed, row, (body,) if body != received.value else self._messages(body))
+            return feed, Record(received.key, body, headers), "from the log"
         body = self._kept_body(letter)
         if letter.key is None:
             raise _Left("the log no longer has it, and its key or origin is not kept: have it sent anew")
-        self._judge_for_ingest(feed, row, body)
+        self._judge_for_ingest(feed, row, self._messages(body))
         return feed, Record(letter.key, body, headers), "from what is kept"
 
     def _checked(self, row: LetterRow) -> Feed:
@@ -210,8 +211,11 @@ class _Replay:
             )
         return FEEDS[row.feed]
 
-    def _in_log(self, letter: KeptLetter) -> Received | None:
-        """The record as it came, if the log has it still; a log that was made anew may have another in its place."""
+    def _in_log(self, letter: KeptLetter) -> tuple[Received, bytes] | None:
+        """The record and the message in it, if the log has them still: it may have been made anew, with others there.
+
+        A record may hold an array of messages, each with a letter of its own.
+        """
         row, broker = letter.row, self.intake.broker
         if row.topic is None or row.partition is None or row.offset is None:
             return None
@@ -219,10 +223,24 @@ class _Replay:
         if partition not in broker.partitions(row.topic):
             return None
         for found in broker.read(partition, row.offset, 1):
-            is_same = found.offset == row.offset and found.time == row.at and found.value.startswith(letter.body)
-            if is_same and row.size in (None, len(found.value)):
-                return found
+            if found.offset != row.offset or found.time != row.at:
+                continue
+            fitting = {
+                message
+                for message in (found.value, *self._messages(found.value))
+                if message.startswith(letter.body) and row.size in (None, len(message))
+            }
+            if len(fitting) > 1:
+                raise _Left("its record holds several messages that begin like what is kept: have it sent anew")
+            return next(((found, message) for message in fitting), None)
         return None
+
+    def _messages(self, body: bytes) -> Sequence[bytes]:
+        """What ingest would judge one by one."""
+        try:
+            return messages_of(body, self.intake.limits)
+        except Unusable as unusable:
+            raise _still_bad(unusable) from None
 
     @staticmethod
     def _kept_body(letter: KeptLetter) -> bytes:
@@ -234,11 +252,17 @@ class _Replay:
     def _clock(self, row: LetterRow) -> int:
         return self.now if self.choices.clock_was_behind else row.at
 
-    def _judge_for_ingest(self, feed: Feed, row: LetterRow, body: bytes) -> None:
-        try:
-            judged(feed, body, self._clock(row), self.atlas.ids, self.intake.limits)
-        except Unusable as unusable:
-            raise _still_bad(unusable) from None
+    def _judge_for_ingest(self, feed: Feed, row: LetterRow, messages: Sequence[bytes]) -> None:
+        """_Left unless some of them can be used."""
+        refused = []
+        for message in messages:
+            try:
+                judged(feed, message, self._clock(row), self.atlas.ids, self.intake.limits)
+            except Unusable as unusable:
+                refused.append(unusable)
+            else:
+                return
+        raise _still_bad(refused[0])
 
     def _key_for_the_intake(self, feed: Feed, row: LetterRow, body: bytes) -> bytes:
         """The key in the log, if the sender might send this today."""

@@ -174,7 +174,7 @@ def _described(letter: KeptLetter) -> Iterator[str]:
         "reason": row.reason,
         "arrived": f"{_utc(row.at)} UTC",
         "in the log": _position(row) or "no: the intake refused it",
-        "key": "not known" if letter.key is None else letter.key.decode("utf-8", errors="backslashreplace"),
+        "key": _key(letter),
         "sent again": _replayed(row),
         "message": _size(row),
     }
@@ -189,6 +189,12 @@ def _size(row: LetterRow) -> str:
         return f"{row.kept:,} bytes"
     whole = "it is not known of how many" if row.size is None else f"of {row.size:,}"
     return f"cut: the first {row.kept:,} bytes are kept, {whole}"
+
+
+def _key(letter: KeptLetter) -> str:
+    if letter.key is None:
+        return "none yet" if letter.row.topic is None else "not known"
+    return letter.key.decode("utf-8", errors="backslashreplace")
 
 
 def _position(row: LetterRow) -> str:

@@ -112,7 +112,7 @@ def jobs_of(settings: Settings, store: Store, broker: Broker, clock: Callable[[]
         disk.keep_ballast()
 
     def _dead_letters() -> None:
-        publish_dead_letters(store, broker, kept.dead_letters, milliseconds_now())
+        publish_dead_letters(store, broker, kept.dead_letters, clock())
 
     def _forget() -> None:
         dropped = forget(store, broker, kept, clock())

@@ -30,7 +30,7 @@ from ioc.store.dead_letter_reading import LetterRow, Wanted
 from ioc.store.dead_letters import forget_dead_letters
 from tests.operations.rows import NOW, Rows, reader, sender
 from tests.operations.test_intake import log, traffic
-from tests.streams.small_centre import PARTITIONS
+from tests.streams.small_centre import PARTITIONS, SETTINGS
 
 SHELL = system_principal("shell")
 ALL = Wanted()
@@ -355,6 +355,55 @@ def test_without_the_log_a_whole_one_is_sent_from_what_is_kept_and_a_cut_one_ref
     assert (sent.key, sent.headers[SOURCE], sent.headers[ORIGIN]) == (NEW.encode(), "s1", str(int(Origin.REPLAY)))
     ingest(rows, LATER)
     assert counted(rows) == 10
+
+
+def array(*messages: bytes) -> bytes:
+    return b"[" + b", ".join(messages) + b"]"
+
+
+def test_of_an_array_only_what_was_refused_is_sent_again(rows: Rows) -> None:
+    write(rows, array(traffic("a1"), large(), traffic(NEW, intensity=20)))
+    ingest(rows)
+    add_asset(rows)
+    assert [one.words for one in send(rows)] == ["from the log"] * 2
+    ingest(rows, LATER)
+    assert (counted(rows), counted(rows, "a1")) == (30, 10)
+
+
+def test_cut_ones_of_an_array_that_begin_alike_are_not_taken_for_each_other(rows: Rows) -> None:
+    write(rows, array(large(), large().replace(b'xxx"', b'xxy"')))
+    ingest(rows)
+    add_asset(rows)
+    for one in send(rows):
+        assert not one.is_sent
+        assert "begin like" in one.words
+
+
+def test_cut_ones_of_an_array_that_are_the_same_count_each(rows: Rows) -> None:
+    write(rows, array(large(), large()))
+    ingest(rows)
+    add_asset(rows)
+    assert [one.words for one in send(rows)] == ["from the log"] * 2
+    ingest(rows, LATER)
+    assert counted(rows) == 20
+
+
+def test_an_array_that_was_too_large_is_taken_apart_after_the_fix(rows: Rows) -> None:
+    write(rows, array(traffic("a1"), traffic("a1"), b"{}", large("a1")))
+    limits = replace(SETTINGS.limits, message_bytes=1_024)
+    rows.small.ingest(replace(SETTINGS, limits=limits)).step(AT)
+    assert [one.kind for one in letters(rows)] == ["too_large"]
+    assert send(rows)[0].is_sent
+    ingest(rows, LATER)
+    assert counted(rows, "a1") == 30
+    assert [one.kind for one in letters(rows)] == ["too_large", "unreadable"]
+
+
+def test_an_array_without_a_usable_message_stays(rows: Rows) -> None:
+    write(rows, array(traffic(NEW), array(traffic("a1"))))
+    ingest(rows)
+    assert [one.kind for one in letters(rows)] == ["unknown_asset", "unreadable"]
+    assert [one.is_sent for one in send(rows)] == [False, False]
 
 
 def test_a_log_that_was_made_anew_is_not_taken_for_the_old_one(rows: Rows) -> None:

@@ -15,10 +15,14 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
+from ioc.broker.open import open_broker
+from ioc.broker.port import Partition
 from ioc.errors import BadRequest, NotFound, StoreVersionError
 from ioc.operations.dead_letters import PLAIN, Choices
 from ioc.processes import dead_letters as program
+from ioc.processes.clock import milliseconds_now
 from ioc.processes.dead_letters import Filter, harmless, harmless_lines
+from ioc.processes.jobs import jobs_of
 from ioc.settings import PROJECT, Settings
 from ioc.store import schema
 from ioc.store.engine import Store
@@ -250,9 +254,16 @@ def test_every_documented_command_does_what_is_said(tmp_path: Path) -> None:
         assert ("a dead letter is looked at" in answer.stderr) == ("show" in command)
     assert "nowhere-1" not in seen["dead-letters list"].stdout
     assert "sent: 0, would be left: 2" in seen["dead-letters replay --all --kind unknown_asset --dry-run"].stdout
-    store = Store.open(f"sqlite:///{tmp_path / 'data' / 'ioc.db'}")
+    settings = Settings.load({"IOC_DATA": str(tmp_path / "data")}, folder=tmp_path)
+    store, broker = Store.open(settings.store), open_broker(settings)
     with store.reading() as connection:
         assert connection.scalars(select(schema.dead_letters.c.replayed_at)).all() == [None, None]
+    (telling,) = [job for job in jobs_of(settings, store, broker, milliseconds_now) if job.id == "dead-letters"]
+    telling.run()
+    told = [record.value for record in broker.read(Partition("ioc.traffic.dlq", 0), 0, 9)]
+    assert [json.loads(one)["fields"] for one in told] == [list(message)] * 2
+    assert b"N. V. A." not in b"".join(told)
+    broker.close()
     store.close()
 
 
