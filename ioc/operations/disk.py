@@ -32,6 +32,11 @@ def room_rules(settings: Settings) -> RoomRules:
     return RoomRules(settings.disk_reserve * MB, settings.ballast * MB)
 
 
+def takes_in_here(settings: Settings) -> bool:
+    """Whether anything that grows by messages is written on this machine's disk."""
+    return settings.broker == "embedded" or settings.store.startswith("sqlite")
+
+
 def is_marked_low(folder: Path) -> bool:
     """Whether a program of this machine has found the disk low, and none has found room since."""
     return (folder / LOW).exists()
@@ -68,7 +73,7 @@ class Disk:
         free = min(map(free_bytes, self._folders))
         reusable = self._reusable_bytes() if free < self.rules.enough else 0
         found = room(Found(free, reusable, self._ballast_bytes(), was_low), self.rules)
-        if found.is_low != was_low and self.is_ours:
+        if found.is_low != was_low and (was_low or self.is_ours):
             self._mark(found.is_low)
         return found
 

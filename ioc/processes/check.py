@@ -22,7 +22,7 @@ from ioc.broker.open import open_broker
 from ioc.errors import BrokerError, IocError, PortInUse
 from ioc.feeds import FEEDS
 from ioc.model.room import MB
-from ioc.operations.disk import is_marked_low, room_rules
+from ioc.operations.disk import is_marked_low, room_rules, takes_in_here
 from ioc.processes.port import answers, check_port, why_not_ready
 from ioc.settings import Settings
 
@@ -102,7 +102,8 @@ def disk_space(settings: Settings, _now: datetime) -> Iterator[Finding]:
         needed = f"{rules.enough // MB} MB are free"
         yield Finding("disk", False, f"{words}: the centre takes nothing in; make room, it goes on when {needed}")
     elif usage.free < rules.reserve:
-        yield Finding("disk", False, f"{words}: less than IOC_DISK_RESERVE, so nothing is taken in; make room")
+        so = ", so nothing is taken in" if takes_in_here(settings) else ""
+        yield Finding("disk", False, f"{words}: less than IOC_DISK_RESERVE{so}; make room")
     elif usage.free < ENOUGH_FREE_BYTES:
         yield Finding("disk", True, f"{words}; that lasts days, not weeks")
     else:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 
 from ioc.broker.port import Record
 from ioc.errors import NoRoom, StoreError
@@ -105,7 +106,11 @@ def test_ingest_waits_before_anything_fails_and_goes_on_by_itself(web: Web) -> N
     assert applied(web) == 1_000
     send(web, 1_000, minute=2)
     filler = fill(web, leave=RESERVE_MB * MB - 100_000)
-    ingest(web, is_paused=True)
+    with structlog.testing.capture_logs() as written:
+        ingest(web, is_paused=True)
+    assert [one["event"] for one in written] == [
+        "the disk is nearly full: ingest waits and goes on by itself when there is room"
+    ]
     assert applied(web) == 1_000, "nothing more is read"
     assert (web.rows.small.folder / LOW).exists()
     filler.unlink()

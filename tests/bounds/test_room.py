@@ -1,12 +1,19 @@
 """When the disk counts as low, and what becomes of the ballast: a table of what is found and what follows."""
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ioc.broker.open import open_broker
 from ioc.errors import SettingsError
 from ioc.model.room import MB, Ballast, Found, RoomRules, room
+from ioc.operations.disk import LOW, Disk
+from ioc.processes import check
 from ioc.settings import Settings
+from ioc.store.engine import Store
 
 RULES = RoomRules(reserve=500, ballast=64)
 
@@ -83,3 +90,32 @@ def test_a_ballast_larger_than_the_reserve_is_refused() -> None:
     with pytest.raises(SettingsError, match="ballast=200 must not be larger than disk_reserve=100"):
         Settings.load({"IOC_DISK_RESERVE": "100", "IOC_BALLAST": "200"})
     assert Settings.load({}).disk_reserve * MB > Settings.load({}).ballast * MB
+
+
+def test_where_log_and_store_stand_elsewhere_the_disk_stops_nothing(tmp_path: Path) -> None:
+    stated = {
+        "IOC_BROKER": "kafka://127.0.0.1:1",
+        "IOC_STORE": "postgresql://127.0.0.1:1/ioc",
+        "IOC_DATA": str(tmp_path),
+    }
+    for reserve, is_low in (("1000000", True), ("8", False)):
+        settings = Settings.load({**stated, "IOC_DISK_RESERVE": reserve, "IOC_BALLAST": "8"})
+        disk = Disk(settings, Store.open(settings.store), open_broker(settings))
+        assert disk.keep_ballast().is_low is is_low
+        assert not disk.stops_ingest
+        assert not disk.stops_intake
+        disk.check_room()
+        assert list(tmp_path.iterdir()) == []
+        (tmp_path / LOW).touch()  # of a time when they stood here
+    disk.look()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_speaks_of_messages_only_where_they_would_be_written_here(tmp_path: Path) -> None:
+    here = Settings.load({"IOC_DISK_RESERVE": "1000000", "IOC_DATA": str(tmp_path)})
+    elsewhere = here.model_copy(
+        update={"broker": "kafka://127.0.0.1:1", "store": "postgresql+psycopg://127.0.0.1:1/ioc"}
+    )
+    said = [found for settings in (here, elsewhere) for found in check.disk_space(settings, datetime.now(UTC))]
+    assert [found.is_fine for found in said] == [False, False]
+    assert ["nothing is taken in" in found.words for found in said] == [True, False]
