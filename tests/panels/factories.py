@@ -70,7 +70,7 @@ def card(id_: str = "traffic.speed", *, age: float | None = 4, now: datetime = N
         "origin": "simulated",
         "reporting": 36 if slow else 236,
         "expected": 36 if slow else 250,
-        "spark_span": 12 * (86_400 if declared.unit == "%" else 3600),
+        "spark_span": 12 * (86_400 if slow else 3600),
         "spark": [38.2, 37.9, 38.0, 37.1, 36.4, 37.0, 36.1, 35.8, 35.9, 35.0, 34.6, 34.1],
     }
     made.update(changes)  # type: ignore[typeddict-item]

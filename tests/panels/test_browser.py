@@ -327,7 +327,7 @@ def test_nothing_scrolls_and_no_text_is_cut(opened: Open, path: str, width: int,
     assert size == [width, height]
     cut = page.evaluate(
         """() => [...document.querySelectorAll(
-          '.card *, .head *, .band *, .wall .source-row *, .wall .unit-row *, .legend *'
+          '.card *, .head *, .band *, .source-row *, .wall .unit-row *, .legend *'
         )].filter((one) => one.checkVisibility() && !one.matches('.heard, .heard *') && one.textContent.trim()
           && one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== 'inline')
         .map((one) => one.className + ': ' + one.textContent)"""
