@@ -8,7 +8,7 @@ Not in it: keys and sign-in links of the data folder, which `run` makes anew. Re
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from ioc.broker.embedded_copy import copy_log
 from ioc.broker.port import Extent, Partition
 from ioc.errors import StoreError
 from ioc.processes import backup_manifest
-from ioc.processes.backup_manifest import File, Manifest, Offsets, new_file, sealed
+from ioc.processes.backup_manifest import Manifest, Offsets, new_file, sealed
 from ioc.processes.run import HISTORY_DONE
 from ioc.settings import Settings
 from ioc.store import copies
@@ -89,11 +89,8 @@ class _Made(list[Path]):
 
 
 def _store(settings: Settings, made: _Made) -> StoreCopy:
-    store = Store.open(settings.store)
-    try:
+    with closing(Store.open(settings.store)) as store:
         return copies.copy_out(store, made.begin(STORE_FILES[copies.kind_of(settings.store)]))
-    finally:
-        store.close()
 
 
 def _log(settings: Settings, made: _Made) -> dict[Partition, Extent]:
@@ -133,6 +130,3 @@ def told(manifest: Manifest, folder: Path) -> str:
         return f"{text} The log stays in Kafka, which must keep it: what came later is read from there."
     beyond = sum(one.beyond for one in manifest.offsets)
     return f"{text} The log reaches {beyond} records beyond the store." if beyond else text
-
-
-__all__ = ["LOG_FILE", "STORE_FILES", "File", "broker_kind", "main", "told"]

@@ -49,11 +49,6 @@ def kind_of(url: str) -> str:
     return make_url(url).get_backend_name()
 
 
-def file_of(url: str) -> Path:
-    """The file of an SQLite store."""
-    return Path(make_url(url).database or "")
-
-
 def copy_out(store: Store, file: Path) -> StoreCopy:
     """Write the store into an empty file; what the copy holds. StoreError if that cannot be done."""
     if migrations.version_of(store) is None:

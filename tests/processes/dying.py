@@ -1,7 +1,7 @@
 """Backs up or restores over and over, each time in a process that dies at its next touch of a file or program.
 
 Started by `test_dying.py` as a program of its own: `python -m tests.processes.dying PLAN`, PLAN in JSON. The first
-process dies at the first touch, the next one at the second, until one gets to its end. After each death it is looked
+process dies at the first touch, the next one later, until one gets to its end. After each death it is looked
 whether what was left can do harm. Prints how many have died.
 """
 
@@ -35,12 +35,16 @@ CLOCKED = ("batches", "idempotency")  # tables whose times follow the clock of t
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`work` is `backup` or `restore`; where data stands, a restore moves it aside."""
+    """`work` is `backup` or `restore`; with `full`, data stands there, which the restore moves aside.
+
+    Each process dies `step` touches later than the one before.
+    """
 
     work: str
     centre: str
     backup: str
     full: bool = False
+    step: int = 1
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))
@@ -99,9 +103,9 @@ def wait_until_unused(settings: Settings) -> None:
     store.close()
 
 
-def dying_backups(settings: Settings, folder: Path) -> int:
+def dying_backups(settings: Settings, folder: Path, step: int) -> int:
     deaths = 0
-    while died(lambda: backup.main(settings, folder, now=NOW), deaths + 1, folder):
+    while died(lambda: backup.main(settings, folder, now=NOW), 1 + deaths * step, folder):
         deaths += 1
         if (folder / backup_manifest.NAME).exists():
             manifest = backup_manifest.read(folder)
@@ -114,7 +118,7 @@ def dying_backups(settings: Settings, folder: Path) -> int:
     return deaths
 
 
-def dying_restores(settings: Settings, folder: Path, *, full: bool) -> int:
+def dying_restores(settings: Settings, folder: Path, step: int, *, full: bool) -> int:
     """Each time the same command is given again, and then all is as it was backed up."""
     wanted: list[str] = []
     deaths = repeated = 0
@@ -127,7 +131,7 @@ def dying_restores(settings: Settings, folder: Path, *, full: bool) -> int:
         if not full:
             destroy(settings.data)
         repeated = 0
-        was_killed = died(_restore, deaths + 1, settings.data)
+        was_killed = died(_restore, 1 + deaths * step, settings.data)
         if was_killed:
             wait_until_unused(settings)
             repeated = 1
@@ -144,8 +148,8 @@ def dying_restores(settings: Settings, folder: Path, *, full: bool) -> int:
 def main(plan: Plan) -> int:
     settings = settings_of(Path(plan.centre))
     if plan.work == "backup":
-        return dying_backups(settings, Path(plan.backup))
-    return dying_restores(settings, Path(plan.backup), full=plan.full)
+        return dying_backups(settings, Path(plan.backup), plan.step)
+    return dying_restores(settings, Path(plan.backup), plan.step, full=plan.full)
 
 
 if __name__ == "__main__":
