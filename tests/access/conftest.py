@@ -3,7 +3,6 @@
 import asyncio
 import io
 import logging
-import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from ioc.store.engine import Store
 from ioc.store.schema import centres, metadata, provinces
 from ioc.web.gate import Gate, current_principal, require
 from ioc.web.refusals import install_errors
+from tests.databases import copy_database, drop_database, new_database
 
 ROOT = system_principal("test")
 PASSWORD = "một mật khẩu dài"
@@ -93,19 +93,20 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def make_settings(tmp_path: Path) -> Callable[..., Settings]:
+def make_settings(tmp_path: Path, store_url: str) -> Callable[..., Settings]:
     def make(**changed: str) -> Settings:
-        environ = {"IOC_DATA": str(tmp_path), **{f"IOC_{name.upper()}": value for name, value in changed.items()}}
+        stands = {"IOC_DATA": str(tmp_path), "IOC_STORE": store_url}
+        environ = {**stands, **{f"IOC_{name.upper()}": value for name, value in changed.items()}}
         return Settings.load(environ, folder=tmp_path)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def first_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def first_store(tmp_path_factory: pytest.TempPathFactory, database: str | None) -> str:
     """A store with two centres and two people, made once: hashing a password is slow on purpose."""
-    path = tmp_path_factory.mktemp("store") / "ioc.db"
-    made = Store.open(f"sqlite:///{path}")
+    url = new_database(tmp_path_factory.mktemp("store"), database)
+    made = Store.open(url)
     metadata.create_all(made.engine)
     with made.writing() as connection:
         row = {"id": "p", "title_vi": "P", "title_en": "P", "timezone": "UTC", "digest": "", "loaded_at": 0}
@@ -117,14 +118,19 @@ def first_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     boss = {"login": "quan.tri", "name": "Quản trị", "role": Role.ADMINISTRATOR, "centres": ["ben-cat"]}
     access.add_person(ROOT, made, **boss, now=NOON)  # type: ignore[arg-type]
     made.close()
-    return path
+    return url
 
 
 @pytest.fixture
-def store(make_settings: Callable[..., Settings], first_store: Path) -> Iterator[Store]:
-    settings = make_settings()
-    shutil.copy(first_store, settings.data / "ioc.db")
-    opened = Store.open(settings.store)
+def store_url(first_store: str, tmp_path: Path) -> Iterator[str]:
+    url = copy_database(first_store, tmp_path)
+    yield url
+    drop_database(url)
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    opened = Store.open(store_url)
     yield opened
     opened.close()
 

@@ -60,7 +60,7 @@ def serve(make_centre: Callable[..., Centre]) -> Iterator[Callable[..., tuple[Ce
 
 @contextmanager
 def signed_in(centre: Centre, url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, headers={"Origin": url}) as browser:
+    with httpx.Client(base_url=url, headers={"Origin": url}, timeout=60) as browser:
         assert browser.post("/sign-in/once", data={"token": centre.link()}).status_code == 303
         yield browser
 
@@ -170,7 +170,7 @@ def test_a_chunked_body_above_the_limit_is_cut_off(serve: Callable[..., tuple[Ce
         for _ in range(7):
             yield b"x" * 10_000
 
-    with httpx.Client(base_url=url) as sender:
+    with httpx.Client(base_url=url, timeout=60) as sender:
         answer = sender.post("/api/v1/feeds/traffic/messages", content=parts(), headers=key)
         assert answer.status_code == 413
         assert "server" not in answer.headers
@@ -193,7 +193,7 @@ def test_the_servers_log_of_requests_shows_no_link(
     logging.getLogger("uvicorn.access").setLevel(logging.INFO)
     centre, url = serve()
     link = centre.link()
-    with httpx.Client(base_url=url, headers={"Origin": url}) as browser:
+    with httpx.Client(base_url=url, headers={"Origin": url}, timeout=60) as browser:
         assert browser.get(f"/sign-in/once/{link}").status_code == 200
         browser.post("/sign-in/once", data={"token": link})
     text = log_text.getvalue()
