@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 
 from ioc.broker.embedded import EmbeddedBroker
 from ioc.broker.port import BATCH, INDEX, ORIGIN, SOURCE, Record
-from ioc.errors import BadRequest, NotFound, Refused
+from ioc.errors import BadRequest, NoRoom, NotFound, Refused
 from ioc.feeds import FEEDS
 from ioc.model.access import Permission, Principal, system_principal
 from ioc.model.known_places import KnownIds
@@ -522,3 +522,14 @@ def test_fields_that_were_declared_personal_since_do_not_go_out(rows: Rows, monk
     assert send(rows)[0].is_sent
     (sent,) = log(rows)
     assert "driver" not in json.loads(sent.value)
+
+
+def test_nothing_is_sent_while_the_disk_is_low(rows: Rows) -> None:
+    write(rows, traffic(NEW))
+    ingest(rows)
+    add_asset(rows)
+    change(rows, disk_reserve=10**9)  # MB: more than any disk has
+    with pytest.raises(NoRoom):
+        send(rows)
+    assert send(rows, dry_run=True)[0].is_sent
+    assert len(log(rows)) == 1
