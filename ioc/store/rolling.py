@@ -62,7 +62,7 @@ def _inside(level: int, wanted: FromClause) -> list[ColumnElement[bool]]:
     """The windows below that lie in the wanted buckets of `level`."""
     finer = windows[level - 1].c
     same_owner = [finer[name] == wanted.c[name] for name in _OWNER]
-    width = literal_column(str(LEVELS[level].width))
+    width: ColumnElement[int] = literal_column(str(LEVELS[level].width))
     return [*same_owner, finer.start >= wanted.c.start, finer.start < wanted.c.start + width]
 
 
@@ -75,7 +75,7 @@ def _below(level: int, wanted: FromClause) -> Any:
 def _below_each(level: int, wanted: FromClause) -> Any:
     """The same, looked up key by key. Of a plain join PostgreSQL thinks that reading every partition costs less."""
     columns = (windows[level - 1].c[name] for name in COLUMNS)
-    fence = literal_column("0")  # an OFFSET keeps it from being made into a plain join again
+    fence: ColumnElement[int] = literal_column("0")  # an OFFSET keeps it from being made into a plain join again
     of_one = select(*columns).where(*_inside(level, wanted)).offset(fence).lateral("found")
     return select(*(of_one.c[name] for name in COLUMNS)).select_from(wanted).join(of_one, true())
 
