@@ -76,9 +76,13 @@ def new_file(path: Path) -> Path:
 
 def sealed(path: Path) -> File:
     """The finished file as the manifest names it; it is on the disk when this returns."""
+    _sync(path, os.O_RDONLY)
+    return _described(path)
+
+
+def _described(path: Path) -> File:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
-        os.fsync(file.fileno())
         return File(path.name, file.tell(), digest.hexdigest())
 
 
@@ -122,7 +126,7 @@ def verify(folder: Path, files: Sequence[File]) -> None:
         path = folder / wanted.name
         try:
             size = path.stat().st_size
-            is_same = size == wanted.bytes and sealed(path) == wanted
+            is_same = size == wanted.bytes and _described(path) == wanted
         except OSError as error:
             raise StoreError(
                 f"the backup's file {path} cannot be read ({error.strerror}): use another backup"
@@ -148,7 +152,11 @@ def copied(source: Path, wanted: File, target: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make names that were given or taken in a folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    handle = os.open(path, flags)
     try:
         os.fsync(handle)
     finally:
