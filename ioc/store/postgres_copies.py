@@ -106,7 +106,7 @@ def others_connected(store: Store) -> int:
 def program_folders() -> list[Path]:
     """Where PostgreSQL's programs may be, the folders that hold one version only first."""
     by_version = [folder for pattern in _WHERE for folder in sorted(Path("/").glob(pattern.lstrip("/")))]
-    return [*by_version, *map(Path, os.environ.get("PATH", "").split(os.pathsep))]
+    return [*by_version, *(Path(one) for one in os.environ.get("PATH", "").split(os.pathsep) if one)]
 
 
 def find_program(name: str, server: int, folders: Iterable[Path]) -> Path:
