@@ -29,11 +29,13 @@ class Centre:
         self.settings = settings
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, program: str, *options: str) -> None:
+    def start(self, program: str, *options: str, name: str = "") -> None:
+        """Start a program; one that runs more than once needs a name for each."""
+        name = name or program
         (self.settings.data / "logs").mkdir(parents=True, exist_ok=True)
         environ = {name: text for name, text in os.environ.items() if not name.startswith("IOC_")}
-        with (self.settings.data / "logs" / f"benchmark-{program}.log").open("ab") as log:
-            self._running[program] = subprocess.Popen(
+        with (self.settings.data / "logs" / f"benchmark-{name}.log").open("ab") as log:
+            self._running[name] = subprocess.Popen(
                 [sys.executable, "-m", "ioc", program, *options],
                 cwd=PROJECT,
                 env=environ | self.settings.environ(),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import psycopg
 
 from benchmarks.report import Figure, measured
 from ioc.broker.port import Broker
@@ -110,6 +111,31 @@ def upsert_rate(folder: Path) -> float:
         connection.close()
         for left in folder.glob("upserts.db*"):
             left.unlink()
+
+
+_ARRAYS: Final = ", ".join(["%s::bigint[]"] * len(COLUMNS))
+_POSTGRES_UPSERT: Final = f"""INSERT INTO plain_upserts SELECT * FROM unnest({_ARRAYS})
+    ON CONFLICT (series, place, origin, start) DO UPDATE SET
+    "count" = plain_upserts."count" + excluded."count", weight = plain_upserts.weight + excluded.weight,
+    "sum" = plain_upserts."sum" + excluded."sum", "min" = least(plain_upserts."min", excluded."min"),
+    "max" = greatest(plain_upserts."max", excluded."max"), last_at = greatest(plain_upserts.last_at, excluded.last_at),
+    "last" = excluded."last" """
+
+
+def postgres_upsert_rate(url: str) -> float:
+    """Rows per second of the same upserts into PostgreSQL: one statement over arrays, committed to the disk."""
+    columns = ", ".join(f'"{name}" BIGINT NOT NULL' for name in COLUMNS)
+    arrays = [list(column) for column in zip(*_rows(), strict=True)]
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            f"CREATE TABLE plain_upserts ({columns}, PRIMARY KEY (series, place, origin, start))".encode()
+        )
+        try:
+            began = time.perf_counter()
+            connection.execute(_POSTGRES_UPSERT.encode(), arrays)
+            return _ROWS / (time.perf_counter() - began)
+        finally:
+            connection.execute(b"DROP TABLE plain_upserts")
 
 
 def _rows() -> Sequence[tuple[int, ...]]:

@@ -4,7 +4,7 @@ A message speaks of one road segment and one interval. Intervals of a segment fo
 segments are out of step with each other by up to two seconds, so that times repeat no more than they do outside.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
@@ -18,6 +18,8 @@ READINGS: Final = 5
 """Numbers that one message gives: intensity, mean speed, occupancy, headway, and not congested, which is implied."""
 
 REQUEST: Final = 2_000
+
+_VEHICLES: Final = ("bicycle", "bus", "car", "lorry", "motorcycle")
 
 # TrafficFlowObserved/examples/example.json of the Smart Data Models (CC BY 4.0), with id, times, segment left open.
 _EXAMPLE: Final = (
@@ -50,6 +52,31 @@ def flow(asset: str, start: int, end: int, *, intensity: int, speed: float, mixe
     ).encode()
 
 
+def one_number(asset: int, start: int, end: int) -> bytes:
+    """The shortest official message: one segment, one interval, one number (and the implied "not congested")."""
+    at = f"{_iso(start)}/{_iso(end)}"
+    intensity = 1 + (asset * 7919 + start // 1000) % 60
+    return (
+        f'{{"id":"{segment(asset)}","type":"TrafficFlowObserved","dateObserved":"{at}","intensity":{intensity}}}'
+    ).encode()
+
+
+def hundred_numbers(asset: int, start: int, end: int) -> bytes:
+    """A record of several messages, as a segment's own computer may send them: five lanes, five kinds of vehicles.
+
+    Each is an official message of one interval with lane, vehicle type and four numbers.
+    """
+    at = f"{_iso(start)}/{_iso(end)}"
+    several = (
+        f'{{"id":"{segment(asset)}","type":"TrafficFlowObserved","dateObserved":"{at}","laneId":{lane},'
+        f'"vehicleType":"{kind}","intensity":{1 + (asset * 7919 + lane) % 60},'
+        f'"averageVehicleSpeed":{20 + (asset + lane) % 40}.5,"occupancy":0.{lane}5,"averageHeadwayTime":{lane}.5}}'
+        for lane in range(1, 6)
+        for kind in _VEHICLES
+    )
+    return f"[{','.join(several)}]".encode()
+
+
 def _iso(at: int) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -67,14 +94,16 @@ def in_order(assets: int, windows: int, per_row: int, first: int) -> Iterator[tu
                 yield asset, at + number * step, at + (number + 1) * step
 
 
-def records(requests: Iterator[tuple[int, int, int]], name: str) -> Iterator[list[Record]]:
+def records(
+    requests: Iterator[tuple[int, int, int]], name: str, body: Callable[[int, int, int], bytes] = message
+) -> Iterator[list[Record]]:
     """What the intake would append for requests of 2,000 messages, each with a batch id."""
     number = 0
     while True:
         taken = [
             Record(
                 segment(asset).encode(),
-                message(asset, start, end),
+                body(asset, start, end),
                 {SOURCE: "bench", ORIGIN: str(int(Origin.LIVE)), BATCH: f"{name}-{number}", INDEX: str(index)},
             )
             for index, (asset, start, end) in zip(range(REQUEST), requests, strict=False)

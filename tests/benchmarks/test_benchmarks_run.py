@@ -11,10 +11,16 @@ from benchmarks import messages, territory
 from benchmarks.report import Figure, Report, measured, percentile, show
 from ioc.broker.port import BATCH, INDEX
 from ioc.feeds import traffic
+from ioc.feeds.judging import Limits, messages_of
 from ioc.model.facts import Measurement
 from ioc.model.province_files import read_province
 
-NAMES = [pytest.param(name, marks=pytest.mark.chromium if name == "latency" else ()) for name in command.NAMES]
+MARKS = {
+    "latency": [pytest.mark.chromium],
+    "production": [pytest.mark.kafka, pytest.mark.postgres],
+    "charts": [pytest.mark.postgres],
+}
+NAMES = [pytest.param(name, marks=MARKS.get(name, ())) for name in command.NAMES]
 
 
 @pytest.mark.slow
@@ -43,6 +49,16 @@ def test_a_message_gives_as_many_numbers_as_the_figures_count() -> None:
     assert isinstance(fact, Measurement)
     assert (fact.asset, fact.at, fact.as_of) == (territory.segment(7), 1_700_000_000_000, 1_700_000_002_000)
     assert len(fact.readings) == messages.READINGS
+
+
+def test_messages_state_as_many_numbers_as_they_are_called_after() -> None:
+    limits = Limits(message_bytes=1_048_576, future=0)
+    for body, stated in ((messages.one_number, 1), (messages.hundred_numbers, 100)):
+        several = messages_of(body(7, 1_700_000_000_000, 1_700_000_002_000), limits)
+        facts = [traffic.FEED.decode(one) for one in several]
+        assert {fact.asset for fact in facts if isinstance(fact, Measurement)} == {territory.segment(7)}
+        numbers = sum(len(fact.readings) - 1 for fact in facts if isinstance(fact, Measurement))
+        assert numbers == stated, "and each message implies that nothing is congested"
 
 
 @pytest.mark.parametrize("per_row", [1, 5])
