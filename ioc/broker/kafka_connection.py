@@ -4,6 +4,7 @@ Refused: waiting for ever. Every limit below is short enough for a request of th
 ingest to notice that Kafka is back.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +38,11 @@ _SILENT: Final = (
     errors.RequestTimedOutError,
 )
 _REFUSING: Final = (errors.AuthorizationError, errors.SaslAuthenticationFailedError)
+
+
+# It warns whenever something took a tenth of a second, as on any busy machine, that other connections would wait; each
+# client here has one.
+logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
