@@ -21,20 +21,22 @@ def forget_silent(connection: Connection, before: int) -> int:
     return connection.execute(delete(sources).where(sources.c.last_message_at < before, ~is_own)).rowcount
 
 
-def count_batches(connection: Connection, topic: str, partition: int) -> int:
-    """How many batches of others are remembered in a partition."""
-    return connection.execute(select(func.count()).select_from(batches).where(_others(topic, partition))).scalar_one()
+def count_batches(connection: Connection, topic: str, partition: int, *, own: bool) -> int:
+    """How many batches are remembered in a partition: of our own keys, or of others."""
+    held = _batches_of(topic, partition, own)
+    return connection.execute(select(func.count()).select_from(batches).where(held)).scalar_one()
 
 
-def forget_oldest_batches(connection: Connection, topic: str, partition: int, keep: int) -> int:
-    """Of the batches of others in a partition, drop what was seen before the `keep` newest ones."""
-    newest = select(batches.c.seen_at).where(_others(topic, partition)).order_by(batches.c.seen_at.desc())
+def forget_oldest_batches(connection: Connection, topic: str, partition: int, keep: int, *, own: bool) -> int:
+    """Of the batches in a partition, of our own keys or of others, drop what was seen before the `keep` newest."""
+    held = _batches_of(topic, partition, own)
+    newest = select(batches.c.seen_at).where(held).order_by(batches.c.seen_at.desc())
     edge = connection.execute(newest.limit(1).offset(keep - 1)).scalar()
     if edge is None:
         return 0
-    return connection.execute(delete(batches).where(_others(topic, partition), batches.c.seen_at < edge)).rowcount
+    return connection.execute(delete(batches).where(held, batches.c.seen_at < edge)).rowcount
 
 
-def _others(topic: str, partition: int) -> ColumnElement[bool]:
+def _batches_of(topic: str, partition: int, own: bool) -> ColumnElement[bool]:
     is_own = batches.c.source.in_(select(api_keys.c.id))
-    return and_(batches.c.topic == topic, batches.c.partition == partition, ~is_own)
+    return and_(batches.c.topic == topic, batches.c.partition == partition, is_own if own else ~is_own)

@@ -7,7 +7,7 @@ nothing is refused: a further name is known as `others:<topic>`, and the oldest 
 Refused (by `decode`, as dead letters): names that are no text of a line, or longer than the intake's own keys.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from ioc.broker.port import Partition
@@ -22,7 +22,9 @@ MOST_OTHERS: Final = 100
 """Names of a feed that are not our keys; they are free again when they were silent for eight days."""
 
 MOST_OTHER_BATCHES: Final = 20_000
-"""In each partition; the batches of our own keys are bounded by the intake's rate and their horizon."""
+MOST_OWN_BATCHES: Final = 1_000_000
+"""In each partition. An hour of five keys that send as fast as the intake lets them is less; whoever writes under the
+name of one of our keys may send more."""
 
 
 def is_name(text: str) -> bool:
@@ -54,7 +56,7 @@ class Senders:
         self._store = store
         self._own: frozenset[str] = frozenset()
         self._known: dict[str, frozenset[str]] = {}
-        self._batches: dict[Partition, int] = {}
+        self._batches: dict[tuple[Partition, bool], int] = {}
 
     def names(self, feed: str, topic: str, stated: Iterable[str]) -> Mapping[str, str]:
         """The name of each sender of these records; those that cannot be kept are left out."""
@@ -69,15 +71,18 @@ class Senders:
         self._known[feed] = self._own | others | {name for one, name in names.items() if one == name}
         return names
 
-    def bound_batches(self, connection: Connection, partition: Partition, new: Iterable[BatchKey]) -> None:
-        """Forget the oldest batches of others where these new ones, just written, are too many."""
-        added = sum(source not in self._own for source, _, _, _ in new)
-        if not added:
-            return
+    def bound_batches(self, connection: Connection, partition: Partition, new: Sequence[BatchKey]) -> None:
+        """Forget the oldest batches where these new ones, just written, are too many."""
+        own = sum(source in self._own for source, _, _, _ in new)
+        for is_own, added, most in ((True, own, MOST_OWN_BATCHES), (False, len(new) - own, MOST_OTHER_BATCHES)):
+            if added:
+                self._bound(connection, partition, added, most, own=is_own)
+
+    def _bound(self, connection: Connection, partition: Partition, added: int, most: int, *, own: bool) -> None:
         topic, number = partition.topic, partition.number
-        before = self._batches.get(partition)
-        held = rows.count_batches(connection, topic, number) if before is None else before + added
-        if held > MOST_OTHER_BATCHES + MOST_OTHER_BATCHES // 10:
-            rows.forget_oldest_batches(connection, topic, number, MOST_OTHER_BATCHES)
-            held = rows.count_batches(connection, topic, number)
-        self._batches[partition] = held
+        before = self._batches.get((partition, own))
+        held = rows.count_batches(connection, topic, number, own=own) if before is None else before + added
+        if held > most + most // 10:
+            rows.forget_oldest_batches(connection, topic, number, most, own=own)
+            held = rows.count_batches(connection, topic, number, own=own)
+        self._batches[partition, own] = held

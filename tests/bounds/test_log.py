@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from ioc.broker.embedded import MOST_READ_BYTES
 from ioc.broker.port import Partition, Record
 from ioc.feeds.judging import Limits
@@ -48,6 +50,7 @@ def test_the_other_topics_and_the_young_records_are_kept_as_before(centre: Small
     assert centre.broker.forget_before(NOW + 1, applied=held) == 0
 
 
+@pytest.mark.slow
 def test_the_largest_messages_are_read_in_portions_and_none_is_left_out(centre: SmallCentre) -> None:
     partition = Partition("elsewhere", 0)
     centre.broker.ensure_topic("elsewhere", 1)
@@ -62,6 +65,7 @@ def test_the_largest_messages_are_read_in_portions_and_none_is_left_out(centre: 
     assert len(centre.broker.read(partition, 0, 2)) == 2
 
 
+@pytest.mark.slow
 def test_ingest_takes_messages_of_any_size_in_and_counts_what_is_too_large(centre: SmallCentre) -> None:
     large = GOOD["traffic"][:-1] + b', "note": "' + b"x" * 1_000_000 + b'"}'
     centre.broker.append("ioc.traffic", [Record(b"k", large, {})] * 40, NOW)

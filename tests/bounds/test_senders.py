@@ -20,6 +20,7 @@ from ioc.operations.keys import NewKey, add_key
 from ioc.settings import Settings
 from ioc.store import dead_letters, streams
 from ioc.store import senders as rows
+from ioc.streams import senders
 from ioc.streams.senders import LONGEST_NAME, MOST_OTHER_BATCHES, MOST_OTHERS, Senders, is_name, known_as
 from tests.feeds.messages import GOOD, NOW, TRAFFIC, body
 from tests.operations.rows import NOW as MOMENT
@@ -146,6 +147,23 @@ def test_the_oldest_batches_of_others_are_forgotten_and_none_of_our_own_keys(cen
 
 
 @pytest.mark.slow
+def test_whoever_writes_under_the_name_of_our_key_is_bounded_too(
+    centre: SmallCentre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(senders, "MOST_OWN_BATCHES", 1_000)
+    make_key(centre, "own-key")
+    ingest = centre.ingest(ALL)
+    send_batches(centre, "other", range(10))
+    ingest.step(NOW)
+    for step in range(1, 21):
+        send_batches(centre, "own-key", range(step * 200, step * 200 + 200))
+        ingest.step(NOW + step)
+    assert 1_000 <= count(centre.store, "batches WHERE source = 'own-key'") <= 1_100
+    assert count(centre.store, "batches WHERE source = 'other'") == 10
+    assert count(centre.store, "batches WHERE batch = 'b4199'") == 1, "the newest are there"
+
+
+@pytest.mark.slow
 def test_an_ingest_that_starts_anew_counts_what_is_there(centre: SmallCentre) -> None:
     (partition, *_) = centre.broker.partitions("ioc.traffic")
     one = (partition.topic, partition.number)
@@ -157,7 +175,7 @@ def test_an_ingest_that_starts_anew_counts_what_is_there(centre: SmallCentre) ->
         streams.remember_indexes(connection, {("s", "new", *one): 0}, NOW + len(held))
         Senders(centre.store).bound_batches(connection, partition, [("s", "new", *one)])
     with centre.store.reading() as connection:
-        assert rows.count_batches(connection, *one) in range(MOST_OTHER_BATCHES, MOST_OTHER_BATCHES + 1_000)
+        assert rows.count_batches(connection, *one, own=False) in range(MOST_OTHER_BATCHES, MOST_OTHER_BATCHES + 1_000)
 
 
 # --- dead letters ----------------------------------------------------------------------------------------------
