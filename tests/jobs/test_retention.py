@@ -183,6 +183,7 @@ SHORT = Keeping((HOUR, 6 * HOUR, 2 * DAY, 30 * DAY))
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )
+@pytest.mark.slow
 def test_forgetting_loses_nothing_of_what_is_kept(template: Path, history: list[Sent], data: st.DataObject) -> None:
     """However roll-ups and forgetting fall between the batches, every level is right from where it is kept."""
     history = shuffled(history, data.draw(st.permutations(range(len(history)))))

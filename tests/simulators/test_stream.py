@@ -47,6 +47,7 @@ def test_a_span_is_told_whole_and_the_position_moves(
     assert [done for done, _ in shown] == sorted(done for done, _ in shown)
 
 
+@pytest.mark.slow
 def test_stopped_anywhere_it_goes_on_without_telling_anything_twice(
     peer: Peer, places: Territory, tmp_path: Path
 ) -> None:
@@ -87,6 +88,7 @@ def run_live(peer: Peer, places: Territory, folder: Path, position: Position, sp
     talk(peer, work, None)
 
 
+@pytest.mark.slow
 def test_live_tells_each_message_once_at_any_speed_and_after_a_restart(
     peer: Peer, places: Territory, tmp_path: Path
 ) -> None:
