@@ -52,7 +52,7 @@ def free_bytes(folder: Path) -> int:
 
 
 class Disk:
-    """The data folder's disk, and the store's where it stands elsewhere. Each look costs a few microseconds."""
+    """The data folder's disk, and the store's where it stands elsewhere. Each look costs some tens of microseconds."""
 
     def __init__(self, settings: Settings, store: Store, broker: Broker) -> None:
         self.folder = settings.data

@@ -82,7 +82,9 @@ class _Stated:
 
 def stated_sources(records: Iterable[Received]) -> dict[str, None]:
     """Who sent the records by what their headers say, in order: what must be named before they are decoded."""
-    return {record.headers[SOURCE]: None for record in records if SOURCE in record.headers}
+    stated: dict[str, None] = dict.fromkeys([record.headers.get(SOURCE, "") for record in records])
+    stated.pop("", None)
+    return stated
 
 
 def batch_keys(partition: Partition, records: Iterable[Received], names: Mapping[str, str]) -> set[BatchKey]:
