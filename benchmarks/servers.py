@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from scripts.parts import PartError, kafka, postgres
 from scripts.parts.kafka import Kafka
 from scripts.parts.postgres import Postgres
+
+_Server = TypeVar("_Server", Kafka, Postgres)
 
 KAFKA_HEAP: Final = "512m"
 PARTITIONS: Final = 4
@@ -56,36 +58,49 @@ class Servers:
         return self.postgres.url
 
 
-def what_is_missing() -> str | None:
-    """Why the real parts cannot be started here; None if they can."""
-    if kafka.find() is None:
-        return "Kafka is not there: `scripts/services get kafka` gets it"
-    if postgres.find() is None:
-        return "PostgreSQL is not there: `scripts/services get postgres` gets it"
-    return None
-
-
 @contextmanager
 def real_servers() -> Iterator[Servers]:
     """A broker and a database server that nobody else uses; they are gone, with all they hold, at the end."""
-    if (missing := what_is_missing()) is not None:
-        raise Absent(missing)
+    with real_kafka() as broker, real_postgres() as database:
+        yield Servers(broker, database)
+
+
+@contextmanager
+def real_kafka() -> Iterator[Kafka]:
+    if kafka.find() is None:
+        raise Absent("Kafka is not there: `scripts/services get kafka` gets it")
+    with _folder() as folder, _started(Kafka(folder, heap=KAFKA_HEAP)) as server:
+        yield server
+
+
+@contextmanager
+def real_postgres() -> Iterator[Postgres]:
+    if postgres.find() is None:
+        raise Absent("PostgreSQL is not there: `scripts/services get postgres` gets it")
     # Not in a folder of somebody else's: PostgreSQL runs as another user where we are root.
-    folders = [Path(tempfile.mkdtemp(prefix=f"ioc-bench-{name}-")) for name in ("kafka", "postgres")]
-    started: list[Kafka | Postgres] = []
+    with _folder() as folder, _started(Postgres(folder, options=POSTGRES_OPTIONS)) as server:
+        yield server
+
+
+@contextmanager
+def _started(server: _Server) -> Iterator[_Server]:
     try:
-        servers = Servers(Kafka(folders[0], heap=KAFKA_HEAP), Postgres(folders[1], options=POSTGRES_OPTIONS))
-        for server in (servers.kafka, servers.postgres):
-            server.start()
-            started.append(server)
-        yield servers
+        server.start()
     except PartError as error:
         raise Absent(str(error)) from error
+    try:
+        yield server
     finally:
-        for server in started:
-            server.kill()
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
+        server.kill()
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="ioc-bench-server-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def configuration() -> list[str]:

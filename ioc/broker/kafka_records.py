@@ -58,6 +58,7 @@ def records_of(batch: Any) -> list[Received]:
     first_offset, first_time = batch.base_offset, batch.first_timestamp
     append_time = batch.max_timestamp if batch.timestamp_type == _APPEND_TIME else None
     received = []
+    begun, shared, has_more = b"", dict[str, str](), False
     try:
         for _ in range(batch.records_count):
             length, position = _varint(buffer, position)
@@ -66,7 +67,18 @@ def records_of(batch: Any) -> list[Received]:
             offset_delta, position = _varint(buffer, position)
             key, position = _bytes(buffer, position)
             value, position = _bytes(buffer, position)
-            headers, position = _headers(buffer, position)
+            # Records that came together have all headers in common but the last, their index.
+            if begun and buffer.startswith(begun, position):
+                position += len(begun)
+            else:
+                at = position
+                shared, has_more, position = _all_but_last(buffer, at)
+                begun = buffer[at:position]
+            headers = shared.copy()
+            if has_more:
+                name, position = _bytes(buffer, position)
+                text, position = _bytes(buffer, position)
+                headers[name.decode()] = text.decode(errors="replace")
             if position != end:
                 raise ValueError(f"a record ends at {position} instead of {end}")
             time = first_time + time_delta if append_time is None else append_time
@@ -78,16 +90,17 @@ def records_of(batch: Any) -> list[Received]:
     return received
 
 
-def _headers(buffer: bytes, position: int) -> tuple[dict[str, str], int]:
+def _all_but_last(buffer: bytes, position: int) -> tuple[dict[str, str], bool, int]:
+    """All headers but the last, whether there is one, and where it begins."""
     count, position = _varint(buffer, position)
     if count < 0:
         raise ValueError(f"a record has {count} headers")
     headers = {}
-    for _ in range(count):
+    for _ in range(count - 1):
         name, position = _bytes(buffer, position)
         text, position = _bytes(buffer, position)
-        headers[name.decode(errors="replace")] = text.decode(errors="replace")
-    return headers, position
+        headers[name.decode()] = text.decode(errors="replace")
+    return headers, count > 0, position
 
 
 def _bytes(buffer: bytes, position: int) -> tuple[bytes, int]:

@@ -74,6 +74,29 @@ def test_records_are_those_that_kafka_python_reads(compression: int) -> None:
     assert [one.offset - (1 << 40) for one in ours] == [given[0] for given in EDGES]
 
 
+def test_headers_that_records_share_are_not_mixed_up() -> None:
+    """Runs of equal headers, with others between them: fewer, more, one more of the same name, longer by a byte."""
+    runs: list[list[tuple[str, bytes | None]]] = [
+        [("source", b"s"), ("batch", b"b"), ("index", b"0")],
+        [("source", b"s"), ("batch", b"b"), ("index", b"1")],
+        [("source", b"s"), ("batch", b"bb"), ("index", b"2")],
+        [("source", b"s"), ("batch", b"b")],
+        [("source", b"s")],
+        [("source", b"t")],
+        [],
+        [],
+        [("source", b"s"), ("batch", b"b"), ("index", b"3"), ("index", b"4")],
+        [("source", b"s"), ("batch", b"b"), ("index", b"3"), ("source", b"u")],
+        [("source", b"s"), ("batch", b"b"), ("index", b"5")],
+    ]
+    chance = random.Random(2)
+    several = [runs[chance.randrange(len(runs))] for _ in range(500)]
+    buffer = _built([(at, 1_700_000_000_000, b"k", b"v", headers) for at, headers in enumerate(runs + several)])
+    ours = records_of(DefaultRecordBatch(buffer))
+    assert ours == _as_theirs(DefaultRecordBatch(buffer))
+    assert len({id(one.headers) for one in ours}) == len(ours), "each has its own"
+
+
 def test_a_topic_may_have_kafkas_own_time_of_append() -> None:
     buffer = _built(EDGES)
     buffer[22] |= 0x08  # the lower byte of the attributes
