@@ -78,7 +78,7 @@ def records_of(batch: Any) -> list[Received]:
             if has_more:
                 name, position = _bytes(buffer, position)
                 text, position = _bytes(buffer, position)
-                headers[name.decode()] = text.decode(errors="replace")
+                headers[name.decode(errors="replace")] = text.decode(errors="replace")
             if position != end:
                 raise ValueError(f"a record ends at {position} instead of {end}")
             time = first_time + time_delta if append_time is None else append_time
@@ -99,7 +99,7 @@ def _all_but_last(buffer: bytes, position: int) -> tuple[dict[str, str], bool, i
     for _ in range(count - 1):
         name, position = _bytes(buffer, position)
         text, position = _bytes(buffer, position)
-        headers[name.decode()] = text.decode(errors="replace")
+        headers[name.decode(errors="replace")] = text.decode(errors="replace")
     return headers, count > 0, position
 
 
