@@ -2,13 +2,16 @@
 
 The store is filled by the database itself: mean speed at as many places as make the wanted number of rows, each place
 complete in all levels for as long as the default settings keep them, in the order of time, as ingest and the roll-ups
-write. A chart then asks `ioc.operations.series` for each of its units, one after the other, as nine requests do.
+write. A chart is then asked for in two ways: in one question for all units, with the scope of who asks, as the parts of
+a page ask (`ioc.operations.view_parts`); and as nine questions of the read API, one after the other.
 """
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -20,11 +23,11 @@ from benchmarks.machine import loop_rate
 from benchmarks.report import Figure, Report, measured, percentile
 from benchmarks.servers import POSTGRES_OPTIONS, Absent, real_postgres
 from ioc.feeds.traffic import MEAN_SPEED
-from ioc.model.access import Principal, system_principal
+from ioc.model.access import system_principal
 from ioc.model.origins import Origin
-from ioc.model.windows import COARSEST, DAY, LEVELS, Level
-from ioc.operations.places import Asked, Province
-from ioc.operations.series import series
+from ioc.model.windows import BY_ID, COARSEST, DAY, HOUR, LEVELS, Level
+from ioc.operations.places import Asked, Province, milliseconds
+from ioc.operations.series import read_buckets, series, watermark
 from ioc.processes.clock import milliseconds_now
 from ioc.store.days import make_days
 from ioc.store.engine import Store
@@ -33,6 +36,7 @@ from ioc.store.territory import local_offset
 
 GOAL_MS: Final = 50.0
 UNITS: Final = 9
+HOURS: Final = 24
 STEP: Final = "15m"
 """Of the trend that a page draws over 24 hours."""
 
@@ -68,43 +72,66 @@ def _report(size: Size, centre: Centre, url: str) -> Report:
     store = Store.open(centre.settings.store)
     try:
         province = Province(store, centre.settings)
-        took = {step: _charts(province, units, step, size.charts) for step in (STEP, "1m")}
+        took = {
+            title: _charts(partial(ask, province, step=step), units, size.charts)
+            for title, ask, step in (
+                ("one question", _one_question, STEP),
+                ("nine questions", _nine_questions, STEP),
+                ("one question, step 1m", _one_question, "1m"),
+            )
+        }
         loops = [loop_rate() / 1e6 for _ in range(3)]
     finally:
         store.close()
-    p95 = percentile(took[STEP], 0.95)
     figures = [
         measured("machine: plain Python", loops, "M turns/s", 1),
         Figure("rows stored", f"{rows:,}", beside=f"{rows / filled_s:,.0f} rows/s while filling"),
-        measured(f"chart, step {STEP}, median", took[STEP], "ms", 1),
-        Figure(f"chart, step {STEP}, p95", f"{p95:.1f} ms", goal=f"< {GOAL_MS:g} ms", is_met=p95 < GOAL_MS),
-        measured("chart, step 1m, median", took["1m"], "ms", 1),
-        Figure("chart, step 1m, p95", f"{percentile(took['1m'], 0.95):.1f} ms"),
     ]
+    for title, took_ms in took.items():
+        p95 = percentile(took_ms, 0.95)
+        goal = f"< {GOAL_MS:g} ms" if "1m" not in title else ""
+        figures += [
+            measured(f"{title}, median", took_ms, "ms", 1),
+            Figure(f"{title}, p95", f"{p95:.1f} ms", goal=goal, is_met=p95 < GOAL_MS if goal else None),
+        ]
     workload = [
-        f"{size.charts} charts of {UNITS} units each, chosen anew, of {len(units)}; one series, the last 24 hours",
+        f"{size.charts} charts of {UNITS} units each, chosen anew, of {len(units)}; one series, 24 hours by {STEP}",
         "each place is complete: 10 s for 2 days, 1 min for 14, 15 min for 90, 1 h and days for two years",
         f"PostgreSQL: {', '.join(POSTGRES_OPTIONS)}; vacuumed once after filling",
     ]
     return Report("charts", workload, figures)
 
 
-def _charts(province: Province, units: list[str], step: str, charts: int) -> list[float]:
+def _charts(ask: Callable[[list[str], datetime], int], units: list[str], charts: int) -> list[float]:
     """Milliseconds of each chart."""
-    chance, who, now = random.Random(1), system_principal("bench"), datetime.now(UTC)
-    _chart(province, who, units[:UNITS], step, now)  # the territory is read once for each program
+    chance, now = random.Random(1), datetime.now(UTC)
+    ask(units[:UNITS], now)  # the territory is read once for each program
     took = []
     for _ in range(charts):
         chosen = chance.sample(units, UNITS)
         began = time.perf_counter()
-        points = _chart(province, who, chosen, step, now)
+        points = ask(chosen, now)
         took.append((time.perf_counter() - began) * 1000)
-        if points < UNITS * DAY // 1_000 // 900:
+        if points < UNITS * HOURS * 4:
             raise RuntimeError(f"a chart has only {points} points")
     return took
 
 
-def _chart(province: Province, who: Principal, units: list[str], step: str, now: datetime) -> int:
+def _one_question(province: Province, units: list[str], now: datetime, *, step: str) -> int:
+    who, until = system_principal("bench"), milliseconds(now)
+    with province.reading() as (connection, atlas):
+        clock = province.clock(connection, atlas, now)
+        places = [atlas.find(who, Asked(unit=unit), atlas.day(until)).number for unit in units]
+        number, since = atlas.numbers.series[MEAN_SPEED.id], until - HOURS * HOUR
+        table = read_buckets(
+            connection, BY_ID[step], (number,), tuple(places), (int(Origin.LIVE),), since, until, clock
+        )
+        watermark(connection, MEAN_SPEED, clock)
+    return table.shape[1]
+
+
+def _nine_questions(province: Province, units: list[str], now: datetime, *, step: str) -> int:
+    who = system_principal("bench")
     answers = [series(who, province, MEAN_SPEED.id, Asked(unit=unit), now=now, step=step) for unit in units]
     return sum(len(answer.points) for answer in answers)
 

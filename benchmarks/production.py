@@ -80,7 +80,7 @@ class Size:
     with_peer: bool
 
 
-FULL: Final = Size(territory.FULL, messages=500_000, rounds=5, with_peer=True)
+FULL: Final = Size(territory.FULL, messages=300_000, rounds=5, with_peer=True)
 TINY: Final = Size(territory.TINY, messages=4_000, rounds=2, with_peer=False)
 
 
