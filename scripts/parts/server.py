@@ -118,18 +118,32 @@ class Server(ABC):
     def kill(self) -> None:
         """kill -9, of all its processes, and wait until it is gone."""
         if self._process is not None:
-            self._send(signal.SIGKILL)
+            self._send(signal.SIGKILL, *self._children())
             self._process.wait()
             self._process = None
 
     def freeze(self) -> None:
-        """SIGSTOP: connections stay open and nothing answers."""
-        self._send(signal.SIGSTOP)
+        """SIGSTOP, of all its processes: connections stay open and nothing answers."""
+        self._send(signal.SIGSTOP, *self._children())
 
     def thaw(self) -> None:
-        self._send(signal.SIGCONT)
+        self._send(signal.SIGCONT, *self._children())
 
-    def _send(self, sign: signal.Signals) -> None:
-        if self._process is not None:
+    def _children(self) -> list[int]:
+        """Those that it started itself: each process of PostgreSQL is a group of its own."""
+        if self._process is None:
+            return []
+        try:
+            listed = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text(encoding="ascii")
+        except OSError:
+            return []
+        return [int(one) for one in listed.split()]
+
+    def _send(self, sign: signal.Signals, *children: int) -> None:
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, sign)
+        for child in children:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, sign)
+                os.kill(child, sign)

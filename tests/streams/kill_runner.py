@@ -1,42 +1,41 @@
 """Runs ingest (or roll-ups) over the centre of a folder, in child processes that are killed where the plan says.
 
-Started by `test_exactly_once.py` as a program of its own: `python -m tests.streams.kill_runner PLAN`, PLAN in JSON.
-It forks a child for each kill. A child opens the store and the log anew, as after a crash, and dies by SIGKILL. In the
-end one child works undisturbed until the log is done. Prints how many children were killed.
+Started by `killing.py` as a program of its own: `python -m tests.streams.kill_runner PLAN`, PLAN in JSON. It forks a
+child for each kill. A child opens the store and the log anew, as after a crash, and dies by SIGKILL. In the end one
+child works undisturbed until the log is done. Prints how many children were killed, by place, in JSON.
 """
 
-import json
+import faulthandler
 import os
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Final
 
-import numpy as np
-from sqlalchemy import update
+import msgspec
 
-from ioc.feeds import FEEDS
 from ioc.jobs.rollups import roll_up
-from ioc.model.columns import START, Integers
 from ioc.processes.ingest import run as run_program
 from ioc.settings import Settings
 from ioc.store import cases, dead_letters, figures, streams, writing
 from ioc.store.engine import Connection, Store
-from ioc.store.schema import positions
 from ioc.streams import ingest as ingesting
-from ioc.streams.fold import windows_of_readings
-from ioc.streams.ingest import Batch, Ingest, Overtaken
+from ioc.streams.ingest import Overtaken
 from tests.streams.history import ARRIVAL
+from tests.streams.planted_bugs import plant
 from tests.streams.small_centre import CAP, SETTINGS, SmallCentre, open_centre
 
-STEPS: dict[str, Any] = {
+STEPS: Final[dict[str, Any]] = {
+    "decode": ingesting,
+    "windows_of_readings": ingesting,
     "advance_position": streams,
     "load_cases": cases,
     "store_cases": cases,
@@ -52,123 +51,48 @@ STEPS: dict[str, Any] = {
     "remove_windows": writing,
     "delete_marks": writing,
 }
-"""Named functions of a transaction, and the modules that they are called through."""
+"""Named functions before and in a transaction, and the modules that they are called through."""
+
+AT_ANY_MOMENT: Final = "at any moment"
+
+Place = tuple[str, str, int]
+"""before | after, a step (`commit` being one too), its how-manieth call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be run: each kill is (before | after, step, its how-manieth call), `commit` being a step too.
+    """What is to be run: a child is killed at each of the places; `random_kills` more are killed at any moment.
 
-    `random_kills` more come from outside, at any moment. With `both`, two children work at once.
+    Such a child lives at most `life_s` after it has opened its store. With `both`, two children work at once.
+    `frozen` is where a child freezes itself: another does all the work, then it is thawed.
     """
 
     folder: str
-    kills: tuple[tuple[str, str, int], ...] = ()
+    kills: tuple[Place, ...] = ()
     random_kills: int = 0
     work: str = "ingest"
     bug: str | None = None
     both: bool = False
     batch: int = 4
     seed: int = 0
+    life_s: float = 0.1
+    frozen: Place | None = None
+    end: int = 0  # the sum of all positions when the log is done
 
     def as_json(self) -> str:
-        return json.dumps(asdict(self))
+        return msgspec.json.encode(self).decode()
 
 
-# --- planted bugs ----------------------------------------------------------------------------------------------
-
-_apply = Ingest.apply
+# --- dying and freezing ----------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _position_stands_still() -> Iterator[Callable[..., bool]]:
-    advance = streams.advance_position
-    streams.advance_position = lambda *_: True
-    try:
-        yield advance
-    finally:
-        streams.advance_position = advance
+def _signal_place(place: Place, sign: signal.Signals) -> None:
+    """Let this process send itself a signal before or after the nth call of a step."""
+    when, step, nth = place
 
+    def _strike() -> None:
+        os.kill(os.getpid(), sign)
 
-def _advance_all(ingest: Ingest, batch: Batch, before: dict[Any, Any]) -> None:
-    with ingest._store.writing() as connection:
-        for partition, records in batch.records.items():
-            streams.advance_position(connection, before[partition], records[-1].offset + 1, 0, ARRIVAL)
-
-
-def _position_before_effect(self: Ingest, batch: Batch, now: int) -> None:
-    _advance_all(self, batch, dict(self._positions))
-    with _position_stands_still():
-        _apply(self, batch, now)
-
-
-def _position_after_effect(self: Ingest, batch: Batch, now: int) -> None:
-    before = dict(self._positions)
-    with _position_stands_still():
-        _apply(self, batch, now)
-    _advance_all(self, batch, before)
-
-
-def _without_comparing(
-    connection: Connection, old: streams.Position, next_offset: int, event_time: int, now: int
-) -> bool:
-    this = (positions.c.topic == old.topic, positions.c.partition == old.partition)
-    connection.execute(update(positions).where(*this).values(next_offset=next_offset))
-    return True
-
-
-def _marks_after_effect(self: Ingest, batch: Batch, now: int) -> None:
-    append, waiting = writing.append_marks, []
-    setattr(writing, "append_marks", lambda _, level, keys: waiting.append((level, keys)))  # noqa: B010 - a planted bug
-    try:
-        _apply(self, batch, now)
-    finally:
-        writing.append_marks = append
-    for level, keys in waiting:
-        with self._store.writing() as connection:
-            writing.append_marks(connection, level, keys)
-
-
-def _late_dropped() -> Callable[..., tuple[Integers, Integers]]:
-    fold, newest = windows_of_readings, 0
-
-    def _only_new(readings: Any) -> tuple[Integers, Integers]:
-        nonlocal newest
-        table, latest = fold(readings)
-        newest = max(newest, int(table[START].max()))
-        return np.ascontiguousarray(table[:, table[START] > newest - 60_000]), latest
-
-    return _only_new
-
-
-def plant(bug: str) -> None:
-    """Break what the tests must find broken."""
-    match bug:
-        case "position before the effect":
-            Ingest.apply = _position_before_effect  # type: ignore[method-assign]
-        case "position after the effect":
-            Ingest.apply = _position_after_effect  # type: ignore[method-assign]
-        case "marks after the effect":
-            Ingest.apply = _marks_after_effect  # type: ignore[method-assign]
-        case "position not compared":
-            streams.advance_position = _without_comparing
-        case "batch indexes not remembered":
-            streams.remember_indexes = lambda *_: None
-        case "late data dropped":
-            setattr(ingesting, "windows_of_readings", _late_dropped())  # noqa: B010 - a planted bug
-        case _:
-            raise ValueError(bug)
-
-
-# --- dying -----------------------------------------------------------------------------------------------------
-
-
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def place_kill(when: str, step: str, nth: int) -> None:
-    """Let this process die before or after the nth call of a step."""
     calls = 0
 
     def _is_the_one() -> bool:
@@ -185,25 +109,25 @@ def place_kill(when: str, step: str, nth: int) -> None:
                 yield connection
                 is_now = _is_the_one()
                 if is_now and when == "before":
-                    _die()
-            if is_now:
-                _die()
+                    _strike()
+            if is_now and when == "after":
+                _strike()
 
         Store.writing = _writing  # type: ignore[method-assign]
         return
     module = STEPS[step]
     function = getattr(module, step)
 
-    def _dying(*args: Any, **more: Any) -> Any:
+    def _struck(*args: Any, **more: Any) -> Any:
         is_now = _is_the_one()
         if is_now and when == "before":
-            _die()
+            _strike()
         result = function(*args, **more)
-        if is_now:
-            _die()
+        if is_now and when == "after":
+            _strike()
         return result
 
-    setattr(module, step, _dying)
+    setattr(module, step, _struck)
 
 
 # --- working ---------------------------------------------------------------------------------------------------
@@ -236,17 +160,15 @@ def _ingest_as_two(centre: SmallCentre, batch: int) -> None:
         other.start(ARRIVAL)
 
 
-def _ingest_as_the_program(centre: SmallCentre, batch: int) -> None:
-    """The loop of `python -m ioc ingest`, stopped once the log of its feeds is done."""
+def _ingest_as_the_program(centre: SmallCentre, plan: Plan, name: str) -> None:
+    """The loop of `python -m ioc ingest` under that name, stopped once the log of its feeds is done."""
     stop = threading.Event()
-    partitions = [partition for feed in FEEDS.values() for partition in centre.broker.partitions(feed.topic)]
-    end = sum(centre.broker.extent(partition).end for partition in partitions)
 
     def _watch() -> None:
         while not stop.is_set():
             with centre.store.reading() as connection:
                 done = connection.exec_driver_sql("SELECT sum(next_offset) FROM positions").scalar()
-            if done == end:
+            if done == plan.end:
                 stop.set()
             stop.wait(0.02)
 
@@ -254,36 +176,52 @@ def _ingest_as_the_program(centre: SmallCentre, batch: int) -> None:
     watcher.start()
     # Far smaller batches than the setting allows, so that there are many transactions to die in.
     settings = Settings(data=centre.folder, ingest_linger=0.01).model_copy(
-        update={"ingest_batch": batch, "dead_letter_cap": CAP}
+        update={"ingest_batch": plan.batch, "dead_letter_cap": CAP, "instance": name}
     )
-    run_program(settings, centre.store, centre.broker, stop)
+    run_program(settings, centre.store, centre.log, stop)
     watcher.join()
 
 
-def _work(plan: Plan, kill: tuple[str, str, int] | None) -> None:
+def _jump_at_once() -> None:
+    """Do not wait 0.1 s for each partition before the first record: every child begins with all of them."""
+    from ioc.broker import kafka_reading  # only here: others need no Kafka
+
+    kafka_reading.FETCH_WAIT_MS = 5  # type: ignore[misc]
+
+
+def _work(plan: Plan, name: str, place: Place | None, sign: signal.Signals, opened: int) -> None:
     if plan.bug is not None:
         plant(plan.bug)
     centre = open_centre(Path(plan.folder))
-    if kill is not None:
-        place_kill(*kill)
+    if centre.in_kafka is not None:
+        _jump_at_once()
+    os.close(opened)
+    if place is not None:
+        _signal_place(place, sign)
     match plan.work:
         case "ingest":
             _ingest(centre, plan.batch)
         case "ingest as two":
             _ingest_as_two(centre, plan.batch)
         case "program":
-            _ingest_as_the_program(centre, plan.batch)
+            _ingest_as_the_program(centre, plan, name)
         case "roll up":
             roll_up(centre.store, centre.rules)
     centre.close()
 
 
-def _fork(plan: Plan, kill: tuple[str, str, int] | None) -> int:
+def _fork(plan: Plan, name: str = "one", place: Place | None = None, sign: signal.Signals = signal.SIGKILL) -> int:
+    """Start a child; it has opened its store when this returns. Two of one name take over from each other at once."""
+    ready, opened = os.pipe()
     child = os.fork()
     if child:
+        os.close(opened)
+        os.read(ready, 1)  # its end closes, by opening the store or by dying
+        os.close(ready)
         return child
+    os.close(ready)
     try:
-        _work(plan, kill)
+        _work(plan, name, place, sign, opened)
     except BaseException:  # noqa: BLE001 - a child never returns into the parent's loop
         traceback.print_exc()
         os._exit(1)
@@ -299,24 +237,38 @@ def _was_killed(child: int) -> bool:
     return False
 
 
-def run(plan: Plan) -> int:
-    """Carry out the plan; how many children were killed."""
-    random, killed = Random(plan.seed), 0
-    for kill in plan.kills:
-        killed += _was_killed(_fork(plan, kill))
+def run(plan: Plan) -> Counter[str]:
+    """Carry out the plan; how many children were killed, by place."""
+    random, killed, names = Random(plan.seed), Counter[str](), ("one", "two")[: 1 + plan.both]
+    for place in plan.kills:
+        killed[f"{place[0]} {place[1]}"] += _was_killed(_fork(plan, place=place))
     for _ in range(plan.random_kills):
-        children = [_fork(plan, None) for _ in range(1 + plan.both)]
+        children = [_fork(plan, name) for name in names]
         for child in children:
-            time.sleep(random.uniform(0.01, 0.08))
+            time.sleep(random.uniform(0, plan.life_s))
             os.kill(child, signal.SIGKILL)
-        killed += sum(map(_was_killed, children))
-    children = [_fork(plan, None) for _ in range(1 + plan.both)]
+        killed[AT_ANY_MOMENT] += sum(map(_was_killed, children))
+    if plan.frozen is not None:
+        _freeze_one(plan, plan.frozen)
+    children = [_fork(plan, name) for name in names]
     if sum(map(_was_killed, children)):
         sys.exit("nobody was to be killed here")
-    return killed
+    return +killed
+
+
+def _freeze_one(plan: Plan, place: Place) -> None:
+    frozen = _fork(plan, "frozen", place, signal.SIGSTOP)
+    _, status = os.waitpid(frozen, os.WUNTRACED)
+    if not os.WIFSTOPPED(status):
+        sys.exit(f"no child came to {place}")
+    other = _fork(plan)
+    if _was_killed(other):
+        sys.exit("nobody was to be killed here")
+    os.kill(frozen, signal.SIGCONT)
+    if _was_killed(frozen):
+        sys.exit("nobody was to be killed here")
 
 
 if __name__ == "__main__":
-    stated = json.loads(sys.argv[1])
-    kills = tuple(tuple(kill) for kill in stated.pop("kills"))
-    print(run(Plan(kills=kills, **stated)))
+    faulthandler.register(signal.SIGUSR1)  # where it hangs, says so
+    print(msgspec.json.encode(run(msgspec.json.decode(sys.argv[1], type=Plan))).decode())

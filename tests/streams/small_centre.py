@@ -35,6 +35,7 @@ from ioc.store.schema import kept_from as kept
 from ioc.store.territory import ProvinceRow, load_territory, save_territory
 from ioc.streams.ingest import Ingest, IngestSettings
 from tests.databases import copy_database, drop_database, new_database
+from tests.streams.own_topics import drop_log, new_log, open_log
 
 REFORM: Final = date(2025, 7, 1)
 MIDNIGHT: Final = 1_751_302_800_000
@@ -45,6 +46,9 @@ CAP: Final = 3
 PARTITIONS: Final = 2
 STORE_URL: Final = "store.url"
 """The file of a centre's folder that says where its store is."""
+
+LOG_ADDRESS: Final = "log.address"
+"""The same of its log, where that is in a Kafka; else it is embedded, in the folder."""
 
 ALL_KEPT: Final = (0, 0, 0, 0)
 
@@ -189,11 +193,17 @@ SETTINGS: Final = IngestSettings(
 
 @dataclass
 class SmallCentre:
-    """A store and a log in one folder, and what the programs would make of them."""
+    """A store and a log in one folder, or in servers that it names, and what the programs would make of them."""
 
     folder: Path
     store: Store
     broker: EmbeddedBroker
+    in_kafka: Broker | None = None
+
+    @property
+    def log(self) -> Broker:
+        """What its programs read."""
+        return self.in_kafka or self.broker
 
     @cached_property
     def registry(self) -> Registry:
@@ -212,7 +222,7 @@ class SmallCentre:
 
     def ingest(self, settings: IngestSettings = SETTINGS, *, broker: Broker | None = None, start: int = 0) -> Ingest:
         """An ingest that has taken the stored positions."""
-        made = Ingest(broker or self.broker, self.store, ALL_FEEDS, self.places, self.registry, settings)
+        made = Ingest(broker or self.log, self.store, ALL_FEEDS, self.places, self.registry, settings)
         made.start(start)
         return made
 
@@ -225,11 +235,15 @@ class SmallCentre:
     def close(self) -> None:
         self.store.close()
         self.broker.close()
+        if self.in_kafka is not None:
+            self.in_kafka.close()
 
     def drop(self) -> None:
-        """Close it, and take its database away."""
+        """Close it, and take away what it has in servers."""
         self.close()
         drop_database((self.folder / STORE_URL).read_text())
+        if (address := _log_address(self.folder)) is not None:
+            drop_log(address)
 
 
 def build_template(folder: Path, server: str | None = None) -> None:
@@ -253,16 +267,32 @@ def build_template(folder: Path, server: str | None = None) -> None:
 
 
 def open_centre(folder: Path) -> SmallCentre:
-    url = (folder / STORE_URL).read_text()
-    return SmallCentre(folder, Store.open(url), EmbeddedBroker(folder / "log.db"))
+    url, address = (folder / STORE_URL).read_text(), _log_address(folder)
+    in_kafka = None if address is None else open_log(address, folder)
+    return SmallCentre(folder, Store.open(url), EmbeddedBroker(folder / "log.db"), in_kafka)
 
 
-def copy_centre(template: Path, folder: Path, kept_from: Sequence[int] = ALL_KEPT) -> SmallCentre:
-    """A new centre like the template; `kept_from` says from when each level is kept."""
+def _log_address(folder: Path) -> str | None:
+    noted = folder / LOG_ADDRESS
+    return noted.read_text() if noted.exists() else None
+
+
+def copy_centre(
+    template: Path, folder: Path, kept_from: Sequence[int] = ALL_KEPT, *, kafka: str | None = None
+) -> SmallCentre:
+    """A new centre like the template; `kept_from` says from when each level is kept.
+
+    Its log is in the Kafka at `kafka` (host:port), where that is stated.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     copy_database(f"sqlite:///{template / 'log.db'}", folder, "log.db")
     (folder / STORE_URL).write_text(copy_database((template / STORE_URL).read_text(), folder))
+    if kafka is not None:
+        (folder / LOG_ADDRESS).write_text(new_log(kafka))
     centre = open_centre(folder)
+    if centre.in_kafka is not None:
+        for feed in ALL_FEEDS.values():
+            centre.in_kafka.ensure_topic(feed.topic, PARTITIONS)
     if tuple(kept_from) != ALL_KEPT:
         with centre.store.writing() as connection:
             for level, start in enumerate(kept_from):
