@@ -9,7 +9,7 @@ from rich.console import Console
 from benchmarks import machine
 from benchmarks.report import Report, show
 
-NAMES: Final[tuple[str, ...]] = ("ingest", "intake", "start", "latency", "production", "charts")
+NAMES: Final[tuple[str, ...]] = ("ingest", "intake", "start", "latency", "production", "charts", "memory")
 
 
 def run(name: str, *, tiny: bool) -> Report:

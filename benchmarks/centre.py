@@ -44,6 +44,9 @@ class Centre:
                 stderr=log,
             )
 
+    def pid(self, name: str) -> int:
+        return self._running[name].pid
+
     def stop(self) -> None:
         for process in self._running.values():
             if process.poll() is None:

@@ -18,14 +18,13 @@ from statistics import median
 from typing import Any, Final
 
 import msgspec
-import psycopg
 from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks import messages, peer, territory
 from benchmarks.centre import Centre, synthetic_centre
 from benchmarks.machine import loop_rate, postgres_upsert_rate
 from benchmarks.report import Figure, Report, measured
-from benchmarks.servers import PARTITIONS, Absent, Servers, configuration, real_servers
+from benchmarks.servers import PARTITIONS, Absent, Servers, applied_messages, configuration, real_servers
 from ioc.broker.open import open_broker
 from ioc.broker.port import Broker
 from ioc.feeds import traffic
@@ -270,10 +269,7 @@ class Bench:
         return (last - first) / (ended - began)
 
     def _applied(self) -> int:
-        """Messages that are committed, as the heartbeats of their source count them."""
-        with psycopg.connect(self._servers.store) as connection:
-            row = connection.execute("SELECT sum(accepted) FROM source_counts").fetchone()
-        return int(row[0] or 0) if row else 0
+        return applied_messages(self._servers.store)
 
     def _fill(self, shape: Shape, wanted: int) -> int:
         """Append whole windows of all assets, about as many messages as wanted; how many."""

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
+import psycopg
+
 from scripts.parts import PartError, kafka, postgres
 from scripts.parts.kafka import Kafka
 from scripts.parts.postgres import Postgres
@@ -101,6 +103,13 @@ def _folder() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def applied_messages(store: str) -> int:
+    """Messages whose effect is committed, as the heartbeats of their sources count them."""
+    with psycopg.connect(store) as connection:
+        row = connection.execute("SELECT sum(accepted) FROM source_counts").fetchone()
+    return int(row[0] or 0) if row else 0
 
 
 def configuration() -> list[str]:

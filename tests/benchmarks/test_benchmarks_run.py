@@ -1,6 +1,7 @@
 """The benchmarks run, in sizes that say nothing about speed; and their arithmetic is right."""
 
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ MARKS = {
     "latency": [pytest.mark.chromium],
     "production": [pytest.mark.kafka, pytest.mark.postgres],
     "charts": [pytest.mark.postgres],
+    "memory": [pytest.mark.kafka, pytest.mark.postgres],
 }
 NAMES = [pytest.param(name, marks=MARKS.get(name, ())) for name in command.NAMES]
 
@@ -33,6 +35,16 @@ def test_each_benchmark_runs_and_reports_what_it_did(name: str) -> None:
     out = io.StringIO()
     show(report, Console(file=out, width=160))
     assert all(figure.value in out.getvalue() for figure in report.figures)
+
+
+@pytest.mark.slow
+@pytest.mark.kafka
+@pytest.mark.postgres
+@pytest.mark.skipif(not os.environ.get("IOC_PROVE"), reason="100 million observations take minutes: make prove")
+def test_the_memory_of_ingest_stays_flat() -> None:
+    report = command.run("memory", tiny=False)
+    verdicts = [figure.is_met for figure in report.figures if figure.is_met is not None]
+    assert verdicts == [True], [figure.value for figure in report.figures]
 
 
 @pytest.mark.parametrize("size", [territory.FULL, territory.TINY])
