@@ -20,6 +20,10 @@ class StoreError(IocError):
     """The store cannot be opened, read or written."""
 
 
+class StoreAway(StoreError):
+    """The store's database does not answer, or not yet; the same may work in a moment."""
+
+
 class StoreVersionError(StoreError):
     """The store's schema is of another version than this program."""
 

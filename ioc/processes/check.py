@@ -12,6 +12,7 @@ import shutil
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,8 @@ from ioc.model.room import MB
 from ioc.operations.disk import is_marked_low, room_rules, takes_in_here
 from ioc.processes.port import answers, check_port, why_not_ready
 from ioc.settings import Settings
+from ioc.store import migrations
+from ioc.store.engine import Store
 
 ENOUGH_FREE_BYTES: Final = 5_000_000_000  # some weeks of the default rate
 RELEASED: Final = datetime(2026, 11, 1, tzinfo=UTC)  # no clock that is right shows an earlier time
@@ -171,6 +174,16 @@ def broker(settings: Settings, _now: datetime) -> Iterator[Finding]:
         yield Finding("broker", True, f"Kafka answers and has the topics of {len(FEEDS)} feeds")
 
 
+def store(settings: Settings, _now: datetime) -> Iterator[Finding]:
+    if settings.store.startswith("sqlite") and not Path(settings.store.removeprefix("sqlite:///")).exists():
+        yield Finding("store", True, "SQLite; it does not exist yet, `setup` or `run` will make it")
+        return
+    with closing(Store.open(settings.store)) as opened:
+        migrations.require_current(opened)
+        name = "SQLite" if opened.dialect == "sqlite" else "PostgreSQL"
+        yield Finding("store", True, f"{name} answers and has tables of version {migrations.newest_version()}")
+
+
 def _wrong_in_toml(path: Path) -> Iterator[str]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -201,4 +214,4 @@ def _nearest_existing(path: Path) -> Path:
     return path if path.exists() else _nearest_existing(path.parent)
 
 
-CHECKS: Final[list[Check]] = [settings_are_read, data_folder, disk_space, clock, port, province, broker]
+CHECKS: Final[list[Check]] = [settings_are_read, data_folder, disk_space, clock, port, province, broker, store]

@@ -6,7 +6,7 @@ without a restart. Several of these programs share the partitions.
 """
 
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from typing import Final
 
@@ -20,10 +20,10 @@ from ioc.model.windows import SECOND
 from ioc.operations.disk import Disk
 from ioc.processes.clock import milliseconds_now
 from ioc.processes.loaded import KeptCurrent, Loaded, load
+from ioc.processes.opening import wait_for_store
 from ioc.processes.pausing import LOOK_EVERY_S, PauseForRoom
 from ioc.processes.stopping import stop_on_signals
 from ioc.settings import Settings
-from ioc.store import migrations
 from ioc.store.engine import Store
 from ioc.streams.ingest import Ingest, IngestSettings, Overtaken
 from ioc.streams.sharing import Sharing
@@ -36,12 +36,11 @@ LONGEST_PAUSE_S: Final = 5.0  # what is back after a long time is used again wit
 def main(settings: Settings) -> int:
     stop = stop_on_signals()
     store = Store.open(settings.store)
-    migrations.require_current(store)
-    broker = open_broker(settings)
     try:
-        run(settings, store, broker, stop)
+        if wait_for_store(store, stop):
+            with closing(open_broker(settings)) as broker:
+                run(settings, store, broker, stop)
     finally:
-        broker.close()
         store.close()
     return 0
 

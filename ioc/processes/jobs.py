@@ -4,6 +4,7 @@ A change of the territory is taken in without a restart.
 """
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -26,9 +27,9 @@ from ioc.operations.disk import Disk
 from ioc.processes.clock import milliseconds_now
 from ioc.processes.keeping import keeping
 from ioc.processes.loaded import KeptCurrent, Loaded
+from ioc.processes.opening import wait_for_store
 from ioc.processes.stopping import stop_on_signals
 from ioc.settings import Settings
-from ioc.store import migrations
 from ioc.store.engine import Store
 
 log = logs.get_logger("ioc.jobs")
@@ -43,12 +44,11 @@ BALLAST_EVERY_S = 1.0
 def main(settings: Settings) -> int:
     stop = stop_on_signals()
     store = Store.open(settings.store)
-    migrations.require_current(store)
-    broker = open_broker(settings)
     try:
-        run_jobs(jobs_of(settings, store, broker, milliseconds_now), stop)
+        if wait_for_store(store, stop):
+            with closing(open_broker(settings)) as broker:
+                run_jobs(jobs_of(settings, store, broker, milliseconds_now), stop)
     finally:
-        broker.close()
         store.close()
     return 0
 

@@ -7,8 +7,9 @@ of another version, a port that another program has.
 import asyncio
 import signal
 import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Final
 
 import uvicorn
@@ -16,9 +17,10 @@ import uvicorn
 from ioc import logs
 from ioc.broker.open import open_broker
 from ioc.errors import PortInUse
+from ioc.processes.opening import wait_for_store
 from ioc.processes.port import check_port
+from ioc.processes.stopping import stop_on_signals
 from ioc.settings import Settings
-from ioc.store import migrations
 from ioc.store.engine import Store
 from ioc.web.app import WebApp, build_app
 
@@ -31,14 +33,13 @@ log = logs.get_logger("ioc.web")
 def main(settings: Settings) -> int:
     check_port(settings.host, settings.port)
     store = Store.open(settings.store)
-    migrations.require_current(store)
-    broker = open_broker(settings)
     try:
-        with listening(settings.host, settings.port) as sock:
-            log.info("web listens", address=settings.public_url)
-            asyncio.run(serve(build_app(settings, store, broker), sock))
+        stop = stop_on_signals()
+        if wait_for_store(store, stop):
+            with closing(open_broker(settings)) as broker, listening(settings.host, settings.port) as sock:
+                log.info("web listens", address=settings.public_url)
+                asyncio.run(serve(build_app(settings, store, broker), sock, stop))
     finally:
-        broker.close()
         store.close()
     return 0
 
@@ -60,8 +61,8 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         yield sock
 
 
-async def serve(web: WebApp, sock: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM."""
+async def serve(web: WebApp, sock: socket.socket, stop: threading.Event) -> None:
+    """Serve until SIGINT or SIGTERM; `stop` is set where one came before this."""
     config = uvicorn.Config(
         web.app,
         log_config=None,
@@ -71,15 +72,16 @@ async def serve(web: WebApp, sock: socket.socket) -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
-    await _Server(config, web).serve([sock])
+    await _Server(config, web, stop).serve([sock])
 
 
 class _Server(uvicorn.Server):
     """Ends the live streams first, and leaves the exit code to us."""
 
-    def __init__(self, config: uvicorn.Config, web: WebApp) -> None:
+    def __init__(self, config: uvicorn.Config, web: WebApp, stop: threading.Event) -> None:
         super().__init__(config)
         self._web = web
+        self._stop = stop
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._web.live.stop()
@@ -89,6 +91,7 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """As uvicorn does, without raising the signal again: being told to stop is no failure."""
         before = {one: signal.signal(one, self.handle_exit) for one in (signal.SIGINT, signal.SIGTERM)}
+        self.should_exit |= self._stop.is_set()
         try:
             yield
         finally:

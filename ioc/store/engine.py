@@ -10,6 +10,7 @@ COMMITTED: its statements look at rows as they are once they have their locks, w
 a position and the additive upserts of windows need.
 """
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +22,9 @@ import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from ioc.errors import StoreError
+from ioc.errors import StoreAway, StoreError
 from ioc.store.arrays import IntegersDumper
 
 __all__ = ["Connection", "Store"]
@@ -55,6 +57,13 @@ POSTGRES_CONNECTING: Final = {
 }
 """libpq's parameters; those in the URL take their place."""
 
+
+AWAY: Final = ("08", "57")
+"""Classes of SQLSTATE: no connection; ended by an administrator, shut down or starting up."""
+
+REFUSED: Final = re.compile("does not exist|authentication failed|pg_hba")
+"""What the server says of a connection that will never come about. The driver gives no SQLSTATE of it; a server that
+speaks another language is asked again in vain, and the log says so."""
 
 TABLES_LOCK: Final = 0x10C_7AB1
 """Of PostgreSQL's advisory lock under which tables are made."""
@@ -118,14 +127,20 @@ def _as_store_error() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise StoreError(f"the store did not do what was asked: {_reason(error)}") from error
+        if isinstance(error.orig, psycopg.Error):
+            raise _of_postgres(error.orig) from error
+        raise StoreError(f"the store did not do what was asked: {error.orig}") from error
+    except PoolTimeout as error:
+        raise StoreError("all connections to the database are in use: try again in a moment") from error
 
 
-def _reason(error: DBAPIError) -> str:
-    """What the database says; without the details of PostgreSQL, which quote rows."""
-    if isinstance(error.orig, psycopg.Error) and error.orig.diag.message_primary:
-        return error.orig.diag.message_primary
-    return str(error.orig)
+def _of_postgres(error: psycopg.Error) -> StoreError:
+    """Without the details that PostgreSQL gives, which quote rows."""
+    said = (error.diag.message_primary or str(error).strip() or type(error).__name__).splitlines()[0]
+    is_away = isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08")[:2] in AWAY
+    if is_away and not REFUSED.search(said):
+        return StoreAway(f"the database does not answer: start PostgreSQL, or correct IOC_STORE ({said})")
+    return StoreError(f"the database did not do what was asked: {said}")
 
 
 def _postgres_engine(url: URL) -> Engine:
@@ -135,6 +150,8 @@ def _postgres_engine(url: URL) -> Engine:
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,
         pool_pre_ping=True,
+        pool_size=10,
+        max_overflow=20,
         connect_args={name: value for name, value in defaults.items() if name not in url.query},
     )
 
