@@ -74,7 +74,11 @@ def judged(feed: Feed, body: bytes, now: int, known: KnownIds, limits: Limits) -
         fact = feed.decode(body)
     except InvalidMessage as error:
         raise Unusable(Reason.UNREADABLE, str(error), rule=error.rule) from error
-    newest, oldest, asset = _bounds(fact)
+    asset: str | None
+    if isinstance(fact, Measurement):  # most of all messages
+        newest, oldest, asset = fact.as_of, fact.at, fact.asset
+    else:
+        newest, oldest, asset = _bounds(fact)
     if newest > now + limits.future:
         raise Unusable(Reason.FUTURE, f"the time lies {(newest - now) // 1000} s ahead: set the sender's clock")
     if oldest < OLDEST:
@@ -98,10 +102,8 @@ def _other_kind(asset: str, kind: str, feed: Feed) -> Unusable:
     return Unusable(Reason.UNKNOWN_ASSET, f"{asset[:120]!r} is {what}", rule=f"the asset that is stated is {what}")
 
 
-def _bounds(fact: Fact) -> tuple[int, int, str | None]:
+def _bounds(fact: CaseReport | Figure) -> tuple[int, int, str | None]:
     """The newest and the oldest time that a fact speaks of as past, and its asset."""
-    if isinstance(fact, Measurement):
-        return fact.as_of, fact.at, fact.asset
     if isinstance(fact, CaseReport):
         office = fact.fields.get(OFFICE)
         return fact.happened[1], fact.happened[0], office if isinstance(office, str) else None

@@ -126,9 +126,13 @@ def decode(
         shared = (headers.get(SOURCE), headers.get(ORIGIN), headers.get(BATCH))
         if (stated := known.get(shared)) is None:
             stated = known[shared] = _Stated(headers, partition, names)
-        beat = _beat(stated, record.time // MINUTE * MINUTE, beats)
-        if record.time > beat.last_message_at:
-            beat.last_message_at = record.time
+        arrived = record.time
+        minute = arrived // MINUTE
+        if (beat := stated.beats.get(minute)) is None:  # several batches may share it
+            shared_key = (stated.source, stated.origin, minute * MINUTE)
+            beat = stated.beats[minute] = beats.setdefault(shared_key, _Beat())
+        if arrived > beat.last_message_at:
+            beat.last_message_at = arrived
         key, index = stated.key, _index(headers)
         if key is not None and index is not None:
             last = indexes.get(key)
@@ -139,7 +143,8 @@ def decode(
                 continue
             indexes[key] = index
         try:
-            _check(stated, index, headers)
+            if stated.fault is not None or index is None:
+                _refuse(stated, headers)
             messages = messages_of(record.value, limits)
         except Unusable as unusable:
             beat.rejected += 1
@@ -147,7 +152,7 @@ def decode(
             continue
         for message in messages:
             try:
-                event = _add(said, feed, stated.origin, message, record.time, numbered, limits)
+                event = _add(said, feed, stated.origin, message, arrived, numbered, limits)
             except Unusable as unusable:
                 beat.rejected += 1
                 said.letters.append(_letter(feed, partition, record, message, stated, unusable))
@@ -180,14 +185,6 @@ def decode(
     return said
 
 
-def _beat(stated: _Stated, minute: int, beats: dict[tuple[str, int, int], _Beat]) -> _Beat:
-    """The counts of a sender's minute; several batches share them."""
-    beat = stated.beats.get(minute)
-    if beat is None:
-        beat = stated.beats[minute] = beats.setdefault((stated.source, stated.origin, minute), _Beat())
-    return beat
-
-
 def _index(headers: Mapping[str, str]) -> int | None:
     """The record's index in its batch; None where the header holds no number that can be kept."""
     text = headers.get(INDEX, "0")
@@ -205,11 +202,11 @@ def _fault(headers: Mapping[str, str], names: Mapping[str, str]) -> str | None:
     return None
 
 
-def _check(stated: _Stated, index: int | None, headers: Mapping[str, str]) -> None:
-    """Unusable where the headers are wrong."""
+def _refuse(stated: _Stated, headers: Mapping[str, str]) -> None:
+    """Unusable where the headers are wrong; an index means nothing without a batch."""
     if stated.fault is not None:
         raise Unusable(Reason.UNREADABLE, stated.fault)
-    if index is None and BATCH in headers:
+    if BATCH in headers:
         raise Unusable(Reason.UNREADABLE, "the header index is no number that can be kept: send a number from 0")
 
 
