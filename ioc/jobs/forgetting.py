@@ -40,9 +40,9 @@ def forget(store: Store, broker: Broker, rules: KeepingRules, now: int) -> dict[
             dropped[f"days_{level.id}"] = _forget_days(store, level)
         elif moved:
             dropped[f"windows_{level.id}"] = _forget_windows(store, level)
+    dropped["batches"] = _forget_batches(store, broker, now, rules.batches)
     with store.writing() as connection:
         dropped["changes"] = writing.forget_changes(connection, now - CHANGES_KEPT)
-        dropped["batches"] = streams.forget_batches(connection, now - rules.batches)
         dropped["requests"] = streams.forget_requests(connection, now - rules.batches)
         dropped["dead_letters"] = dead_letters.forget_dead_letters(connection, now - rules.dead_letters)
         dropped["source_counts"] = streams.forget_counts(connection, now - COUNTS_KEPT)
@@ -52,6 +52,23 @@ def forget(store: Store, broker: Broker, rules: KeepingRules, now: int) -> dict[
         by_topic = {feed.dead_letter_topic: now - rules.dead_letters for feed in FEEDS.values()}
         dropped["log"] = broker.forget_before(now - rules.log, by_topic=by_topic, applied=_applied(store, broker))
     return {what: count for what, count in dropped.items() if count}
+
+
+def _forget_batches(store: Store, broker: Broker, now: int, horizon: int) -> int:
+    """Drop the batches that nothing can repeat any more: what waits in the log counts by the time of its append.
+
+    By the clock alone, ingest that stood still for longer than the horizon would find a batch twice in the log and
+    know nothing of the first.
+    """
+    waiting_since = {}
+    for partition, position in _applied(store, broker).items():
+        waiting = broker.read(partition, position, 1)
+        waiting_since[partition] = min(now, waiting[0].time) if waiting else now
+    with store.writing() as connection:
+        return sum(
+            streams.forget_batches(connection, partition.topic, partition.number, since - horizon)
+            for partition, since in waiting_since.items()
+        )
 
 
 def _applied(store: Store, broker: Broker) -> dict[Partition, int]:

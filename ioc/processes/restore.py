@@ -117,7 +117,7 @@ def _replaced(
         if manifest.has(name):
             write_private(settings.data / name, (folder / name).read_text(encoding="ascii"))
     for place in found:
-        place.put(int(now.timestamp() * 1000))
+        place.put()
     return tuple(dict.fromkeys(moved))
 
 

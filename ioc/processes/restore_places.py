@@ -34,7 +34,7 @@ class Place(Protocol):
     def set_aside(self, folder: Path) -> str:
         """Move what stands there; where to."""
 
-    def put(self, now: int) -> None:
+    def put(self) -> None:
         """Make the backup's part stand there, in one step."""
 
 
@@ -60,17 +60,8 @@ class DatabaseFile:
     def set_aside(self, folder: Path) -> str:
         return sqlite_files.set_aside(self._path, folder)
 
-    def put(self, now: int) -> None:
+    def put(self) -> None:
         sqlite_files.put(self._fresh, self._path)
-
-
-class StoreFile(DatabaseFile):
-    """A store in SQLite."""
-
-    def put(self, now: int) -> None:
-        with closing(Store.open(f"sqlite:///{self._fresh}")) as store:
-            copies.know_batches_from(store, now)
-        super().put(now)
 
 
 class StoreSchema:
@@ -101,10 +92,9 @@ class StoreSchema:
             postgres_copies.set_aside(store, folder.name)
         return f"the schema {folder.name} of the same database"
 
-    def put(self, now: int) -> None:
+    def put(self) -> None:
         with closing(Store.open(self._url)) as store:
             postgres_copies.restore(store, self._dump, self._written_by)
-            copies.know_batches_from(store, now)
 
 
 def places(settings: Settings, folder: Path, manifest: Manifest) -> list[Place]:
@@ -115,7 +105,7 @@ def places(settings: Settings, folder: Path, manifest: Manifest) -> list[Place]:
     with closing(Store.open(settings.store)) as store:
         file = sqlite_file.file_of(store)
     if file is not None:
-        found.append(StoreFile("the store", file, folder, manifest.files[0]))
+        found.append(DatabaseFile("the store", file, folder, manifest.files[0]))
     else:
         found.append(StoreSchema(settings.store, folder, manifest))
     return found

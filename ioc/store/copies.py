@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, make_url, select, text, update
+from sqlalchemy import Connection, make_url, select, text
 from sqlalchemy.exc import DatabaseError
 
 from ioc.errors import StoreError
 from ioc.store import migrations, postgres_copies
 from ioc.store.engine import Store
-from ioc.store.schema import batches, idempotency, positions
+from ioc.store.schema import positions
 
 SQLITE: Final = "sqlite"
 POSTGRESQL: Final = "postgresql"
@@ -102,14 +102,3 @@ def positions_of(store: Store) -> tuple[NextOffset, ...] | None:
             return _described(connection)[1]
     except (StoreError, DatabaseError):
         return None
-
-
-def know_batches_from(store: Store, now: int) -> None:
-    """Count the time for which sent batches are known from `now`, the moment of a restore.
-
-    Else the jobs would forget at once the batches of an older backup, and what the log still holds of them a second
-    time would count again.
-    """
-    with store.writing() as connection:
-        for table in (batches, idempotency):
-            connection.execute(update(table).values(seen_at=now))

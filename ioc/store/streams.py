@@ -127,8 +127,10 @@ def remember_indexes(connection: Connection, indexes: dict[BatchKey, int], now: 
     execute_rows(connection, _remembering(connection.dialect.name), names, rows)
 
 
-def forget_batches(connection: Connection, before: int) -> int:
-    return connection.execute(delete(batches).where(batches.c.seen_at < before)).rowcount
+def forget_batches(connection: Connection, topic: str, partition: int, before: int) -> int:
+    """Drop the batches of a partition that were last heard of before that; how many."""
+    old = (batches.c.topic == topic, batches.c.partition == partition, batches.c.seen_at < before)
+    return connection.execute(delete(batches).where(*old)).rowcount
 
 
 @lru_cache

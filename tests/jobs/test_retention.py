@@ -171,6 +171,19 @@ def test_everything_else_goes_by_its_age(centre: SmallCentre) -> None:
     assert count(centre.store, "gaps") == 0
 
 
+def test_a_batch_that_comes_again_while_ingest_stands_still_counts_once(centre: SmallCentre) -> None:
+    """Its second copy waits in the log for longer than batches are known; jobs go on meanwhile."""
+    once = replace(flow("a1", MIDNIGHT, vehicles=7), batch="b", index=0)
+    centre.broker.append("ioc.traffic", [once.record], ARRIVAL)
+    centre.ingest().step(ARRIVAL)
+    centre.broker.append("ioc.traffic", [once.record], ARRIVAL + MINUTE)
+    forget(centre.store, centre.broker, RULES, ARRIVAL + DAY)
+    centre.ingest().step(ARRIVAL + DAY)
+    assert _level(centre, "10s") == [7]
+    forget(centre.store, centre.broker, RULES, ARRIVAL + 3 * DAY)
+    assert count(centre.store, "batches") == 0
+
+
 # --- any history -----------------------------------------------------------------------------------------------
 
 SHORT = Keeping((HOUR, 6 * HOUR, 2 * DAY, 30 * DAY))

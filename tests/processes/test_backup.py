@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from ioc.errors import BrokerError, StoreError
+from ioc.jobs.forgetting import KeepingRules, forget
+from ioc.model.windows import DAY, Keeping
 from ioc.processes import backup, backup_manifest, restore
 from ioc.settings import PROJECT
-from ioc.store import streams
 from tests.processes.backups import (
     NOW,
     append,
@@ -34,6 +35,8 @@ from tests.streams.kill_runner import Plan
 from tests.streams.long_history import long_history
 from tests.streams.small_centre import SmallCentre, open_centre
 from tests.streams.stored import count
+
+KEEPING = KeepingRules(Keeping((60 * DAY, 60 * DAY, 90 * DAY, 730 * DAY)), HOUR, 7 * DAY, 30 * DAY, 7 * HOUR)
 
 
 @contextmanager
@@ -76,8 +79,7 @@ def test_taken_in_the_middle_it_is_replayed_to_equal_totals(centre: SmallCentre,
     assert restored.aside == ()
     again = open_centre(centre.folder)
     assert applied(again) == then
-    with again.store.writing() as connection:  # as jobs do before ingest has read the rest
-        streams.forget_batches(connection, ARRIVAL - HOUR)
+    forget(again.store, again.broker, KEEPING, ARRIVAL)  # as jobs do before ingest has read the rest
     holds, lacks = held(again.broker, history)
     assert len(holds) >= len(first)
     ingest_all(again)
@@ -98,8 +100,7 @@ def test_what_was_sent_before_the_backup_is_known_when_it_comes_again(centre: Sm
     settings, day = settings_of(centre.folder), 24 * HOUR
     restore.main(settings, folder, now=NOW.fromtimestamp((ARRIVAL + day) / 1000, NOW.tzinfo))
     again = open_centre(centre.folder)
-    with again.store.writing() as connection:
-        streams.forget_batches(connection, ARRIVAL + day - HOUR)
+    forget(again.store, again.broker, KEEPING, ARRIVAL + day)
     ingest_all(again)
     assert_holds(again, [*history, *history])
     again.close()
