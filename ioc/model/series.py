@@ -6,7 +6,6 @@ their order and a replay would then give other figures than the first run.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import isfinite
 
 from ioc.errors import InvalidMessage
 
@@ -83,10 +82,12 @@ class Series:
 
     def scaled(self, value: float) -> int:
         """`value` in steps of the series' resolution; InvalidMessage outside [low, high] or not finite."""
-        if not (isfinite(value) and self.low <= value <= self.high):
+        if not self.low <= value <= self.high:  # NaN is nowhere, and integers may be larger than any float
             name = self.id.rpartition(".")[2]
             advice = f"send a number from {self.low:g} to {self.high:g} {self.unit}"
-            raise InvalidMessage(f"{name} is {value!r}: {advice}", rule=f"{name} is out of its range: {advice}")
+            raise InvalidMessage(
+                f"{name} is {repr(value)[:40]}: {advice}", rule=f"{name} is out of its range: {advice}"
+            )
         return round(value * self.scale)
 
     def state(self, age: float) -> State:
