@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PROVE = bool(os.environ.get("IOC_PROVE"))
 ROUNDS: Final = 20 if PROVE else 1
 FROZEN_S: Final = 30.0 if PROVE else 6.0  # longer than any time-out of a request (5 s)
+AWAY_S: Final = 30.0 if PROVE else 4.0  # pauses between tries have grown
 MUCH: Final = 80
 INGEST_S: Final = 10.0
 POSTGRES_S: Final = 15.0
@@ -104,6 +105,7 @@ class Scene:
 
     def kill_server(self, server: "Server", what: str, within_s: float) -> None:
         server.kill()
+        time.sleep(AWAY_S)
         server.start()
         self.goes_on(f"{what} back → writing", within_s)
 

@@ -16,7 +16,7 @@ from tests.streams.killing import Killing
 from tests.streams.long_history import long_history
 
 PROVE = bool(os.environ.get("IOC_PROVE"))
-SEEDS = range(14 if PROVE else 1)
+SEEDS = range(12 if PROVE else 1)
 INGEST_STEPS = [step for step in STEPS if step not in ("replace_windows", "remove_windows", "delete_marks")]
 BUGS = (
     "position before the effect",
@@ -64,7 +64,7 @@ def test_the_program_itself_goes_on_where_it_was_killed(killing: Killing) -> Non
 @pytest.mark.parametrize("seed", SEEDS)
 def test_killed_at_any_moment(killing: Killing, seed: int, both: bool) -> None:
     plan = Plan("", random_kills=40 if PROVE else 10, both=both, batch=2, seed=seed)
-    assert killing.prove(long_history(200 + seed, 1_200 if PROVE else 600), plan) > plan.random_kills // 2
+    assert killing.prove(long_history(200 + seed, 1_600 if PROVE else 800), plan) > plan.random_kills // 2
 
 
 @pytest.mark.slow
@@ -83,6 +83,14 @@ def test_killed_while_the_roll_up_runs(embedded: Killing) -> None:
 @pytest.mark.slow
 def test_two_programs_at_one_log_apply_each_record_once(killing: Killing) -> None:
     killing.prove(long_history(3, 150), Plan("", work="ingest as two"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS)
+def test_two_programs_that_share_the_partitions_are_killed_at_any_moment(killing: Killing, seed: int) -> None:
+    plan = Plan("", work="program", both=True, random_kills=40 if PROVE else 5, batch=2, seed=seed)
+    history = _of_real_feeds(300 + seed, 4_000 if PROVE else 1_200)
+    assert killing.prove(history, plan) >= plan.random_kills
 
 
 @pytest.mark.slow

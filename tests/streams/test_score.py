@@ -13,6 +13,7 @@ KILLING = {
     "test_killed_at_every_call_of_every_step",
     "test_the_program_itself_goes_on_where_it_was_killed",
     "test_killed_at_any_moment",
+    "test_two_programs_that_share_the_partitions_are_killed_at_any_moment",
 }
 
 
