@@ -33,6 +33,9 @@ from ioc.model.windows import COARSEST, LEVELS, Level
 READING: Final = 7
 """Columns of a reading: series, asset, origin, at, as_of, value, weight."""
 
+PIECE: Final = 16_384
+"""Readings that are folded at once: their columns fit a processor's cache."""
+
 TRANSITION: Final = 5
 """Columns of a transition: series, asset, origin, at, change (+1 or -1)."""
 
@@ -64,17 +67,27 @@ class Rules:
 
 
 def windows_of_readings(readings: Sequence[int]) -> tuple[Integers, Integers]:
-    """One window per reading, not yet cut into buckets (start = event time), and its latest rows."""
-    rows = np.array(readings, np.int64).reshape(-1, READING).T
-    table = np.empty((len(COLUMNS), rows.shape[1]), np.int64)
+    """Windows not yet cut into buckets (start = event time), and their latest rows.
+
+    What was said of one series, asset and time (by lanes and vehicle types, in one record) is one window already.
+    """
+    rows = np.array(readings, np.int64).reshape(-1, READING)
+    pieces = [_windows_of_piece(rows[at : at + PIECE].T) for at in range(0, len(rows), PIECE)]
+    return joined([piece[0] for piece in pieces]), np.concatenate([piece[1] for piece in pieces], axis=1)
+
+
+def _windows_of_piece(rows: Integers) -> tuple[Integers, Integers]:
     series, asset, origin, at, as_of, value, weight = rows
+    table = np.empty((len(COLUMNS), rows.shape[1]), np.int64)
     table[SERIES], table[PLACE], table[ORIGIN], table[START] = series, asset, origin, at
     table[COUNT] = 1
     table[WEIGHT] = weight
     table[SUM] = value * weight
     table[MIN] = table[MAX] = table[LAST] = value
     table[LAST_AT] = at
-    return table, np.stack([series, asset, origin, at, as_of, value])
+    newest = table.copy()
+    newest[MAX] = as_of
+    return fold(table), fold(newest)[[SERIES, PLACE, ORIGIN, LAST_AT, MAX, LAST]]
 
 
 def windows_of_transitions(transitions: Sequence[int], heard: Sequence[int]) -> tuple[Integers, Integers]:
