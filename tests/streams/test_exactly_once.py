@@ -40,9 +40,9 @@ def _of_real_feeds(seed: int, records: int) -> list[Sent]:
 # --- kills -----------------------------------------------------------------------------------------------------
 
 
-def test_killed_around_every_step_nothing_is_lost_and_nothing_twice(killing: Killing) -> None:
+def test_killed_around_every_step_nothing_is_lost_and_nothing_twice(embedded: Killing) -> None:
     kills = _kills([1], ["advance_position", "store_cases", "add_windows", "append_marks", "append_change", "commit"])
-    assert killing.prove(long_history(1, 200), Plan("", kills)) == len(kills) == 12
+    assert embedded.prove(long_history(1, 200), Plan("", kills)) == len(kills) == 12
 
 
 @pytest.mark.slow
@@ -81,8 +81,8 @@ def test_killed_while_the_roll_up_runs(embedded: Killing) -> None:
 
 
 @pytest.mark.slow
-def test_two_programs_at_one_log_apply_each_record_once(killing: Killing) -> None:
-    killing.prove(long_history(3, 150), Plan("", work="ingest as two"))
+def test_two_programs_at_one_log_apply_each_record_once(embedded: Killing) -> None:
+    embedded.prove(long_history(3, 150), Plan("", work="ingest as two"))
 
 
 @pytest.mark.slow
