@@ -182,8 +182,13 @@ class Programs:
 
 
 @pytest.mark.slow
+@pytest.mark.postgres
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
 def test_programs_that_come_freeze_and_die_lose_nothing(centre: SmallCentre) -> None:
-    """Three programs; one is killed, one frozen until it counts as dead, and thawed when others have its share."""
+    """Three programs; one is killed, one frozen until it counts as dead, and thawed when others have its share.
+
+    Not on SQLite: who is frozen within a transaction holds its only write lock.
+    """
     history = [one for one in long_history(23, 3_000) if one.feed in FEEDS and one.meaning != Bad("too_large")]
     third = len(history) // 3
     programs = Programs(centre)
