@@ -188,9 +188,11 @@ def test_an_answer_that_breaks_off_shows_no_insides(serve: Callable[..., tuple[C
 
 
 def test_the_servers_log_of_requests_shows_no_link(
-    serve: Callable[..., tuple[Centre, str]], log_text: io.StringIO
+    serve: Callable[..., tuple[Centre, str]], log_text: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    logging.getLogger("uvicorn.access").setLevel(logging.INFO)
+    requests = logging.getLogger("uvicorn.access")
+    requests.setLevel(logging.INFO)
+    monkeypatch.setattr(requests, "propagate", True)  # a server of ours in this process has turned it off
     centre, url = serve()
     link = centre.link()
     with httpx.Client(base_url=url, headers={"Origin": url}, timeout=60) as browser:
