@@ -14,13 +14,10 @@ from typing import Final
 
 import msgspec
 
-from ioc.broker.port import Extent, Partition, Received, Record, partition_of
+from ioc.broker.port import MOST_READ_BYTES, Extent, Partition, Received, Record, partition_of
 from ioc.errors import BrokerError
 
 BUSY_TIMEOUT_S: Final = 30.0
-
-MOST_READ_BYTES: Final = 16 * 1024 * 1024
-"""Of one partition at once: a batch of the largest messages must fit into memory too."""
 
 _SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS partitions (

@@ -23,7 +23,7 @@ from kafka import KafkaConsumer, TopicPartition, errors
 from ioc.broker.kafka_connection import REQUEST_MS, KafkaOptions, as_broker_error, connected
 from ioc.broker.kafka_records import Records
 from ioc.broker.kafka_topics import Topics
-from ioc.broker.port import Extent, Partition, Received
+from ioc.broker.port import MOST_READ_BYTES, Extent, Partition, Received
 from ioc.errors import BrokerError
 from ioc.logs import get_logger
 
@@ -36,8 +36,8 @@ FETCH_WAIT_MS: Final = 100
 """How long Kafka holds back an answer that would be empty; a jump to another offset waits for it."""
 
 LONGEST_LANE: Final = 20_000
-LEAST_POLL: Final = 100
-"""Records taken from the consumer at once: what is asked for may stand behind those of another partition."""
+AT_ONCE: Final = 500
+"""Records taken from the consumer at once, of all partitions: what was fetched may be far larger when unpacked."""
 
 log = get_logger(__name__)
 
@@ -46,20 +46,34 @@ log = get_logger(__name__)
 class _Lane:
     """Records of one partition that were fetched and not yet asked for; `following` is the offset asked for next.
 
-    `rests_at` is where fetching goes on, while the lane rests.
+    `size` is that of their values in bytes, `rests_at` where fetching goes on, while the lane rests.
     """
 
     tp: Any
     following: int
     waiting: deque[Received] = field(default_factory=deque)
+    size: int = 0
     rests_at: int | None = None
+
+    @property
+    def is_long(self) -> bool:
+        return len(self.waiting) > LONGEST_LANE or self.size > MOST_READ_BYTES
+
+    def add(self, records: list[Received]) -> None:
+        self.waiting.extend(records)
+        self.size += sum(len(record.value) for record in records)
 
     def take(self, limit: int) -> list[Received]:
         waiting = self.waiting
         records = [waiting.popleft() for _ in range(min(limit, len(waiting)))]
         if records:
             self.following = records[-1].offset + 1
+            self.size -= sum(len(record.value) for record in records)
         return records
+
+    def clear(self) -> None:
+        self.waiting.clear()
+        self.size = 0
 
 
 class Reader:
@@ -79,12 +93,12 @@ class Reader:
             lane = self._lane_at(partition, offset)
             if lane is None:
                 return []
-            if len(lane.waiting) < limit:
+            if len(lane.waiting) < limit and not lane.is_long:
                 if lane.rests_at is not None:
                     self._fetch_from(lane, lane.rests_at)
-                self._poll(0, limit - len(lane.waiting))
+                self._take_what_is_there(lane, limit)
             if not lane.waiting and partition in self._lanes:
-                self._wait_for(partition, lane, limit)
+                self._wait_for(partition, lane)
             return lane.take(limit)
 
     def forget_extents(self) -> None:
@@ -113,7 +127,7 @@ class Reader:
             lane = self._lanes[partition] = _Lane(TopicPartition(partition.topic, partition.number), offset)
         for other in self._lanes.values():
             self._let_rest(other)  # else what it wants next is fetched again with each jump, and before this
-        lane.waiting.clear()
+        lane.clear()
         lane.following = offset
         self._fetch_from(lane, max(offset, extent.first))
         return lane
@@ -139,10 +153,18 @@ class Reader:
 
     # --- records
 
-    def _poll(self, timeout_ms: int, limit: int) -> None:
-        """Put what has been fetched into the lanes; a lane whose position the log does not have is dropped."""
+    def _take_what_is_there(self, lane: _Lane, limit: int) -> None:
+        """Put what has been fetched already into the lanes, until this one has enough."""
+        while len(lane.waiting) < limit and not lane.is_long and self._poll(0):
+            pass
+
+    def _poll(self, timeout_ms: int) -> bool:
+        """Put some of what has been fetched into the lanes; whether there was any.
+
+        A lane whose position the log does not have is dropped.
+        """
         try:
-            fetched = self._open().poll(timeout_ms=timeout_ms, max_records=max(limit, LEAST_POLL))
+            fetched = self._open().poll(timeout_ms=timeout_ms, max_records=AT_ONCE)
         except errors.OffsetOutOfRangeError as error:
             self._drop(error.args[0])
         except errors.LogTruncationError as error:
@@ -150,10 +172,12 @@ class Reader:
         else:
             for tp, records in fetched.items():
                 lane = self._lanes[Partition(tp.topic, tp.partition)]
-                lane.waiting.extend(records)
-                if len(lane.waiting) > LONGEST_LANE:
+                lane.add(records)
+                if lane.is_long:
                     self._let_rest(lane)
                     self._assign()
+            return bool(fetched)
+        return False
 
     def _drop(self, lost: Iterable[Any]) -> None:
         self.forget_extents()
@@ -161,7 +185,7 @@ class Reader:
             self._lanes.pop(Partition(tp.topic, tp.partition), None)
         self._assign()
 
-    def _wait_for(self, partition: Partition, lane: _Lane, limit: int) -> None:
+    def _wait_for(self, partition: Partition, lane: _Lane) -> None:
         """Wait until the lane has records, or nothing but marks stands between its position and the end of the log."""
         deadline = time.monotonic() + PATIENCE_S
         end = self._extent(partition).end
@@ -173,7 +197,7 @@ class Reader:
                     f"Kafka has records of {partition.topic}[{partition.number}] up to {end} but gives none from"
                     f" {lane.following}: reading starts again with a new connection"
                 )
-            self._poll(POLL_MS, limit)
+            self._poll(POLL_MS)
 
     def _position(self, lane: _Lane) -> int:
         position = self._consumer.position(lane.tp, timeout_ms=REQUEST_MS)

@@ -17,6 +17,10 @@ ORIGIN: Final = "origin"
 BATCH: Final = "batch"
 INDEX: Final = "index"
 
+MOST_READ_BYTES: Final = 4 * 1024 * 1024
+"""Of one partition at once: a batch of the largest messages must fit into memory too, and the numbers in them take many
+times as much. Of messages of usual size it is still more than a batch."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:

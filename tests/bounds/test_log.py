@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ioc.broker.embedded import MOST_READ_BYTES
-from ioc.broker.port import Partition, Record
+from ioc.broker.port import MOST_READ_BYTES, Partition, Record
 from ioc.feeds.judging import Limits
 from ioc.jobs.forgetting import KeepingRules, forget
 from ioc.model.windows import DAY, HOUR, MINUTE, Keeping
@@ -54,7 +53,7 @@ def test_the_other_topics_and_the_young_records_are_kept_as_before(centre: Small
 def test_the_largest_messages_are_read_in_portions_and_none_is_left_out(centre: SmallCentre) -> None:
     partition = Partition("elsewhere", 0)
     centre.broker.ensure_topic("elsewhere", 1)
-    size = 5 * 1024 * 1024
+    size = MOST_READ_BYTES // 3
     centre.broker.append("elsewhere", [Record(b"k", bytes(size), {})] * 7, NOW)
     portions, offset = [], 0
     while records := centre.broker.read(partition, offset, 20_000):

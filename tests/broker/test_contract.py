@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pytest
 
-from ioc.broker.port import Broker, Extent, Partition, Record, partition_of
+from ioc.broker.port import MOST_READ_BYTES, Broker, Extent, Partition, Record, partition_of
 from ioc.errors import BrokerError
 from tests.broker.appender import records
 from tests.broker.conftest import (
@@ -55,6 +55,25 @@ def test_a_record_comes_back_as_it_was_appended(broker: Broker, topic: str) -> N
     found = read_all(broker, Partition(topic, 0))
     assert [Record(one.key, one.value, one.headers) for one in found] == sent
     assert [one.time for one in found] == [at] * 3
+
+
+def test_large_records_come_in_portions_that_fit_into_memory_and_none_is_left_out(broker: Broker, topic: str) -> None:
+    """Of Kafka with what a fetch brings beyond that."""
+    fetched, size, many = 1_048_576, 200_000, 60
+    broker.ensure_topic(topic, 1)
+    for at in range(0, many, 4):
+        append(
+            broker, topic, [Record(b"k", bytes([number]) + random.randbytes(size), {}) for number in range(at, at + 4)]
+        )
+    partition, offset = Partition(topic, 0), 0
+    found: list[int] = []
+    eventually(lambda: broker.extent(partition).end >= many)
+    while len(found) < many:
+        portion = broker.read(partition, offset, 20_000)
+        assert sum(len(one.value) for one in portion) <= MOST_READ_BYTES + fetched + size
+        found += [one.value[0] for one in portion]
+        offset = portion[-1].offset + 1 if portion else offset
+    assert found == list(range(many))
 
 
 def test_records_of_one_key_share_a_partition_and_keep_their_order(broker: Broker, topic: str) -> None:
