@@ -1,5 +1,6 @@
 """A small centre to be backed up: its history, its settings, and what it must come to."""
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from ioc.jobs.rollups import roll_up
 from ioc.processes import backup
 from ioc.settings import Settings
 from ioc.store.engine import Store
+from tests.databases import scalar
 from tests.streams.history import ARRIVAL, Sent
 from tests.streams.oracle import expected
 from tests.streams.small_centre import ALL_FEEDS, SETTINGS, STORE_URL, SmallCentre
@@ -51,12 +53,25 @@ def destroy(folder: Path) -> None:
     settings = settings_of(folder)
     if settings.store.startswith("postgresql"):
         store = Store.open(settings.store)
-        with store.changing_tables() as connection:
-            connection.execute(text("DROP SCHEMA public CASCADE"))
-            connection.execute(text("CREATE SCHEMA public"))
-        store.close()
+        try:
+            _end_others(store)
+            with store.changing_tables() as connection:
+                connection.execute(text("DROP SCHEMA public CASCADE"))
+                connection.execute(text("CREATE SCHEMA public"))
+        finally:
+            store.close()
     for path in [*folder.glob("ioc.db*"), *folder.glob("log.db*")]:
         path.unlink()
+
+
+def _end_others(store: Store) -> None:
+    """The server may still be at work for a program that was killed, and holds locks for it."""
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    deadline = time.monotonic() + 30
+    while scalar(store, f"SELECT count(*) {others}"):
+        assert time.monotonic() < deadline, "others are still connected"
+        with store.writing() as connection:
+            connection.execute(text(f"SELECT pg_terminate_backend(pid, 1000) {others}"))
 
 
 def held(broker: Broker, history: Sequence[Sent]) -> tuple[list[Sent], list[Sent]]:
