@@ -164,7 +164,7 @@ class Reader:
         A lane whose position the log does not have is dropped.
         """
         try:
-            fetched = self._open().poll(timeout_ms=timeout_ms, max_records=AT_ONCE)
+            fetched = self._open().poll(timeout_ms=timeout_ms)
         except errors.OffsetOutOfRangeError as error:
             self._drop(error.args[0])
         except errors.LogTruncationError as error:
@@ -214,7 +214,7 @@ class Reader:
                 isolation_level="read_committed",
                 allow_auto_create_topics=False,
                 fetch_max_wait_ms=FETCH_WAIT_MS,
-                max_poll_records=LONGEST_LANE,
+                max_poll_records=AT_ONCE,
                 metrics_enabled=False,
             )
             self._consumer._fetcher.PartitionRecords = Records  # noqa: SLF001 - no option names it

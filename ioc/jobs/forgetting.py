@@ -1,5 +1,6 @@
 """Dropping what is no longer kept: whole rows by age, never before what stands above was made from them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ioc.broker.embedded import EmbeddedBroker
@@ -40,7 +41,6 @@ def forget(store: Store, broker: Broker, rules: KeepingRules, now: int) -> dict[
             dropped[f"days_{level.id}"] = _forget_days(store, level)
         elif moved:
             dropped[f"windows_{level.id}"] = _forget_windows(store, level)
-    dropped["batches"] = _forget_batches(store, broker, now, rules.batches)
     with store.writing() as connection:
         dropped["changes"] = writing.forget_changes(connection, now - CHANGES_KEPT)
         dropped["requests"] = streams.forget_requests(connection, now - rules.batches)
@@ -48,20 +48,23 @@ def forget(store: Store, broker: Broker, rules: KeepingRules, now: int) -> dict[
         dropped["source_counts"] = streams.forget_counts(connection, now - COUNTS_KEPT)
         dropped["dead_letter_counts"] = dead_letters.forget_counts(connection, now - LETTER_COUNTS_KEPT)
         dropped["sources"] = senders.forget_silent(connection, now - COUNTS_KEPT)
+    # Last, what the broker is asked for: while it is away, the bytes of dead letters must go all the same.
+    applied = _applied(store, broker)
+    dropped["batches"] = _forget_batches(store, broker, applied, now, rules.batches)
     if isinstance(broker, EmbeddedBroker):  # Kafka drops its own log by time
         by_topic = {feed.dead_letter_topic: now - rules.dead_letters for feed in FEEDS.values()}
-        dropped["log"] = broker.forget_before(now - rules.log, by_topic=by_topic, applied=_applied(store, broker))
+        dropped["log"] = broker.forget_before(now - rules.log, by_topic=by_topic, applied=applied)
     return {what: count for what, count in dropped.items() if count}
 
 
-def _forget_batches(store: Store, broker: Broker, now: int, horizon: int) -> int:
+def _forget_batches(store: Store, broker: Broker, applied: Mapping[Partition, int], now: int, horizon: int) -> int:
     """Drop the batches that nothing can repeat any more: what waits in the log counts by the time of its append.
 
     By the clock alone, ingest that stood still for longer than the horizon would find a batch twice in the log and
     know nothing of the first.
     """
     waiting_since = {}
-    for partition, position in _applied(store, broker).items():
+    for partition, position in applied.items():
         waiting = broker.read(partition, position, 1)
         waiting_since[partition] = min(now, waiting[0].time) if waiting else now
     with store.writing() as connection:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, cast, delete, func, literal_column, select, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, and_, cast, delete, func, literal_column, select, update
 
 from ioc.model.windows import HOUR
 from ioc.store.schema import members
@@ -38,8 +38,7 @@ def enter(connection: Connection, member: Member) -> None:
 
 def report(connection: Connection, member: Member) -> bool:
     """Say that the member is alive; False if its name belongs to another one now, or was forgotten."""
-    own = (members.c.program == member.program, members.c.name == member.name, members.c.life == member.life)
-    return connection.execute(update(members).where(*own).values(seen_at=_now(connection))).rowcount == 1
+    return connection.execute(update(members).where(_is(member)).values(seen_at=_now(connection))).rowcount == 1
 
 
 def living(connection: Connection, program: str, within: int) -> list[str]:
@@ -51,14 +50,17 @@ def living(connection: Connection, program: str, within: int) -> list[str]:
 
 def is_taken(connection: Connection, member: Member) -> bool:
     """Whether somebody else lives under the member's name."""
-    own = (members.c.program == member.program, members.c.name == member.name, members.c.life != member.life)
-    return connection.execute(select(members.c.name).where(*own)).first() is not None
+    named = (members.c.program == member.program, members.c.name == member.name)
+    return connection.execute(select(members.c.name).where(*named, members.c.life != member.life)).first() is not None
 
 
 def leave(connection: Connection, member: Member) -> None:
     """Be gone at once, so that others need not wait."""
-    own = (members.c.program == member.program, members.c.name == member.name, members.c.life == member.life)
-    connection.execute(delete(members).where(*own))
+    connection.execute(delete(members).where(_is(member)))
+
+
+def _is(member: Member) -> ColumnElement[bool]:
+    return and_(members.c.program == member.program, members.c.name == member.name, members.c.life == member.life)
 
 
 def _now(connection: Connection) -> Any:
