@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from ioc.processes import setup
 from ioc.processes.port import why_not_ready
 from ioc.processes.run import HISTORY_DONE
 from ioc.settings import PROJECT, Settings
+from scripts.parts.server import free_port
 
 PATIENCE_S: Final = 240.0
 
@@ -105,7 +105,7 @@ def shipped_centre() -> Iterator[Centre]:
 
 @contextmanager
 def _centre(folder: Path, **stated: str) -> Iterator[Centre]:
-    stated |= {"data": str(folder / "data"), "port": str(_free_port()), "log_level": "warning"}
+    stated |= {"data": str(folder / "data"), "port": str(free_port()), "log_level": "warning"}
     settings = Settings.load({f"IOC_{name.upper()}": text for name, text in stated.items()}, folder=folder)
     logs.configure("benchmarks", level=settings.log_level, form="text")
     setup.main(settings)
@@ -123,9 +123,3 @@ def _folder() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

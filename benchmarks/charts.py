@@ -127,7 +127,7 @@ def _one_question(province: Province, units: list[str], now: datetime, *, step: 
             connection, BY_ID[step], (number,), tuple(places), (int(Origin.LIVE),), since, until, clock
         )
         watermark(connection, MEAN_SPEED, clock)
-    return table.shape[1]
+    return int(table.shape[1])
 
 
 def _nine_questions(province: Province, units: list[str], now: datetime, *, step: str) -> int:

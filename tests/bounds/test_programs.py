@@ -18,10 +18,11 @@ from ioc.model.room import MB
 from ioc.operations.disk import BALLAST, LOW
 from ioc.processes.port import why_not_ready
 from ioc.settings import PROJECT
+from scripts.parts.server import free_port
 from tests.bounds.disks import fill, free
 from tests.commands import run_ioc
 from tests.operations.test_intake import traffic
-from tests.processes.test_run import eventually, free_port
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 RESERVE_MB = 12

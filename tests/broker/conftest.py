@@ -10,6 +10,7 @@ import pytest
 from ioc.broker.open import open_broker
 from ioc.broker.port import Broker, Partition, Received, Record
 from ioc.settings import Settings
+from tests.waiting import eventually
 
 OpenBroker = Callable[[], Broker]
 
@@ -28,13 +29,6 @@ def append(broker: Broker, topic: str, records: Sequence[Record], at: int | None
     before = _end(broker, topic)
     broker.append(topic, records, now() if at is None else at)
     eventually(lambda: _end(broker, topic) >= before + len(records))
-
-
-def eventually(is_so: Callable[[], bool], within_s: float = 10.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not is_so():
-        assert time.monotonic() < deadline, f"not so within {within_s} s"
-        time.sleep(0.01)
 
 
 def _end(broker: Broker, topic: str) -> int:

@@ -13,13 +13,13 @@ from tests.broker.conftest import (
     OpenBroker,
     append,
     assert_whole,
-    eventually,
     now,
     read_all,
     read_topic,
     record,
     values,
 )
+from tests.waiting import eventually
 
 
 def test_a_topic_keeps_its_partitions(broker: Broker, topic: str) -> None:

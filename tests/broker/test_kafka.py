@@ -16,8 +16,9 @@ from ioc.broker.kafka_connection import KafkaOptions
 from ioc.broker.port import Partition, Record
 from ioc.errors import BrokerError
 from ioc.settings import PROJECT, Settings
-from tests.broker.conftest import append, eventually, now, read_all, read_topic, record, values
+from tests.broker.conftest import append, now, read_all, read_topic, record, values
 from tests.conftest import KafkaServer
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from scripts.parts.kafka import Kafka

@@ -163,7 +163,7 @@ def _event(name: str, body: dict[str, Any]) -> str:
 def serving(app: ASGIApp, port: int = 0) -> Iterator[str]:
     """The application on a free port of loopback; yields its address, and is gone afterwards."""
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, log_level="critical", timeout_graceful_shutdown=1, ws="websockets-sansio"
+        app, host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=1, ws="websockets-sansio"
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

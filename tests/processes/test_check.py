@@ -15,20 +15,14 @@ import pytest
 from ioc.feeds import FEEDS
 from ioc.processes import check
 from ioc.settings import Settings
+from scripts.parts.server import free_port
 from tests.conftest import KafkaServer
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture
-def settings(tmp_path: Path, free_port: int) -> Settings:
+def settings(tmp_path: Path) -> Settings:
     """A machine on which all is well."""
     province = tmp_path / "provinces" / "somewhere"
     province.mkdir(parents=True)
@@ -36,7 +30,7 @@ def settings(tmp_path: Path, free_port: int) -> Settings:
     for name, columns in check.PROVINCE_FILES.items():
         (province / name).write_text(",".join(columns) + "\n")
     (tmp_path / "data").mkdir(mode=0o700)
-    return Settings(data=tmp_path / "data", province_dir=province.parent, province="somewhere", port=free_port)
+    return Settings(data=tmp_path / "data", province_dir=province.parent, province="somewhere", port=free_port())
 
 
 def own_checks(settings: Settings, now: datetime = NOW) -> dict[str, str]:

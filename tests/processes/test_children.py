@@ -17,6 +17,7 @@ import pytest
 
 from ioc.processes.children import delay_before_start
 from ioc.settings import PROJECT
+from tests.waiting import eventually
 
 PARENT = """
 import os, sys
@@ -83,13 +84,6 @@ class Parent:
         self.process.send_signal(number)
         said, _ = self.process.communicate(timeout=30)
         return said
-
-
-def eventually(condition: Callable[[], bool], what: str, within_s: float = 10.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
-        time.sleep(0.02)
 
 
 def is_alive(pid: int) -> bool:

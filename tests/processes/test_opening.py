@@ -13,10 +13,11 @@ import pytest
 from ioc.errors import StoreAway, StoreError
 from ioc.settings import PROJECT
 from ioc.store.engine import Store
+from scripts.parts.server import free_port
 from tests.commands import run_ioc
 from tests.conftest import PostgresServer
 from tests.databases import drop_database, new_database
-from tests.processes.test_run import eventually, free_port
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from scripts.parts.postgres import Postgres

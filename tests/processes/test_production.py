@@ -22,10 +22,11 @@ from kafka import KafkaAdminClient
 from ioc.feeds import FEEDS
 from ioc.processes.port import why_not_ready
 from ioc.settings import PROJECT
+from scripts.parts.server import free_port
 from tests.commands import run_ioc
 from tests.conftest import KafkaServer
 from tests.databases import drop_database, new_database
-from tests.processes.test_run import eventually, free_port
+from tests.waiting import eventually
 
 SEGMENTS = [f"urn:ngsi-ld:RoadSegment:binh-duong:ql13-{number:02}" for number in range(1, 11)]
 MESSAGES = 4_000

@@ -7,8 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,8 +18,10 @@ from ioc.processes.data_folder import make_data_folder, only_run, write_private
 from ioc.processes.port import check_port, why_not_ready
 from ioc.processes.run import scenario_command
 from ioc.settings import PROJECT, Settings
+from scripts.parts.server import free_port
 from tests.commands import run_ioc
 from tests.simulators.peer import KEY, Peer, serving
+from tests.waiting import eventually
 
 ROAD = {"id": "a1", "kind": "road_segment", "title_vi": "QL13", "group": "QL13", "lat": 11.0, "lon": 106.6}
 
@@ -29,19 +30,6 @@ ROAD = {"id": "a1", "kind": "road_segment", "title_vi": "QL13", "group": "QL13",
 def peer() -> Iterator[Peer]:
     with serving(Peer([ROAD], [])) as running:
         yield running
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def eventually(condition: Callable[[], bool], what: str, within_s: float) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
-        time.sleep(0.05)
 
 
 def test_a_used_port_is_refused_in_one_sentence() -> None:

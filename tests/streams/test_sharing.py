@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -27,7 +26,9 @@ from tests.streams.long_history import long_history
 from tests.streams.oracle import expected
 from tests.streams.small_centre import ALL_FEEDS, STORE_URL, SmallCentre
 from tests.streams.stored import stored
+from tests.waiting import eventually
 
+PATIENCE_S = 60
 PARTITIONS = tuple(Partition(topic, number) for topic in ("a", "b") for number in range(4))
 
 
@@ -65,7 +66,7 @@ def test_one_that_is_silent_for_long_is_given_up_and_comes_back(
     one.has_changed()
     other.has_changed()
     monkeypatch.setattr(sharing, "DEAD_AFTER_S", 0.2)
-    _until(lambda: one.has_changed() and one.share(PARTITIONS) == PARTITIONS)
+    eventually(lambda: one.has_changed() and one.share(PARTITIONS) == PARTITIONS, within_s=PATIENCE_S)
     assert other.has_changed() or len(other.share(PARTITIONS)) == 4
     one.has_changed()
     assert len(one.share(PARTITIONS)) == 4
@@ -150,13 +151,6 @@ def assert_same_finest(centre: SmallCentre, history: Sequence[Sent]) -> None:
 # --- programs --------------------------------------------------------------------------------------------------
 
 
-def _until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
-
-
 class Programs:
     """`python -m ioc ingest` over the centre of a folder, as often as a test wants."""
 
@@ -203,16 +197,16 @@ def test_programs_that_come_freeze_and_die_lose_nothing(centre: SmallCentre) -> 
     try:
         first, second = programs.start("a"), programs.start("b")
         _append(centre, history[:third])
-        _until(lambda: _done(third) and _alive() == 2)
+        eventually(lambda: _done(third) and _alive() == 2, within_s=PATIENCE_S)
         second.send_signal(signal.SIGSTOP)
         _append(centre, history[third : 2 * third])
-        _until(lambda: _alive() == 1)
-        _until(lambda: _done(2 * third))
+        eventually(lambda: _alive() == 1, within_s=PATIENCE_S)
+        eventually(lambda: _done(2 * third), within_s=PATIENCE_S)
         first.kill()
         programs.start("c")
         second.send_signal(signal.SIGCONT)
         _append(centre, history[2 * third :])
-        _until(lambda: _done(len(history)))
+        eventually(lambda: _done(len(history)), within_s=PATIENCE_S)
         counted = scalar(centre.store, "SELECT sum(accepted + rejected + duplicate) FROM source_counts")
     finally:
         programs.close()

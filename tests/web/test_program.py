@@ -26,18 +26,12 @@ from ioc.operations.access import add_person
 from ioc.settings import PROJECT, Settings
 from ioc.store import writing
 from ioc.store.engine import Store
+from scripts.parts.server import free_port
 from tests.operations.rows import Rows
 from tests.streams.small_centre import STORE_URL, copy_centre
 
 KMH = 41.0
 PASSWORD = "vài chữ đặt cạnh nhau"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture
