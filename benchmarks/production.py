@@ -30,8 +30,9 @@ from ioc.broker.port import Broker
 from ioc.feeds import traffic
 from ioc.model.windows import MINUTE
 from ioc.processes.clock import milliseconds_now
-from ioc.processes.ingest import make_ingest
+from ioc.processes.ingest import make_ingest, writer_beside
 from ioc.store.engine import Store
+from ioc.streams.ingest import Ingest
 
 OF_BARE_GOAL: Final = 0.6
 OF_PEER_GOAL: Final = 10.0
@@ -79,7 +80,7 @@ class Size:
     with_peer: bool
 
 
-FULL: Final = Size(territory.FULL, messages=200_000, rounds=5, with_peer=True)
+FULL: Final = Size(territory.FULL, messages=600_000, rounds=5, with_peer=True)
 TINY: Final = Size(territory.TINY, messages=4_000, rounds=2, with_peer=False)
 
 
@@ -207,7 +208,9 @@ def bench(size: Size, servers: Servers) -> Iterator["Bench"]:
     with synthetic_centre(size.territory, **stated) as centre:
         store, broker = Store.open(centre.settings.store), open_broker(centre.settings)
         try:
-            yield Bench(size, centre, servers, store, broker)
+            with writer_beside(store) as writer:
+                ingest = make_ingest(centre.settings, store, broker, milliseconds_now(), writer)
+                yield Bench(size, centre, servers, broker, ingest)
         finally:
             broker.close()
             store.close()
@@ -216,12 +219,12 @@ def bench(size: Size, servers: Servers) -> Iterator["Bench"]:
 class Bench:
     """One centre whose topic is filled again and again; what is measured begins where the last one ended."""
 
-    def __init__(self, size: Size, centre: Centre, servers: Servers, store: Store, broker: Broker) -> None:
+    def __init__(self, size: Size, centre: Centre, servers: Servers, broker: Broker, ingest: Ingest) -> None:
         self.size = size
         self._centre = centre
         self._servers = servers
         self._broker = broker
-        self._ingest = make_ingest(centre.settings, store, broker, milliseconds_now())
+        self._ingest = ingest
         self._fills = count()
 
     def rounds(self, shape: Shape) -> Paired:
@@ -238,6 +241,7 @@ class Bench:
                     began, before = time.perf_counter(), done
                     while done < upto:
                         done += self._step()
+                    self._ingest.finish()
                     paired.ingest.append((done - before) / (time.perf_counter() - began))
         return paired
 

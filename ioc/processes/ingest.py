@@ -6,7 +6,9 @@ without a restart. Several of these programs share the partitions.
 """
 
 import threading
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import Final
 
@@ -47,9 +49,27 @@ def main(settings: Settings) -> int:
 
 def run(settings: Settings, store: Store, broker: Broker, stop: threading.Event) -> None:
     """Apply batches until `stop` is set."""
+    with writer_beside(store) as writer:
+        _run(settings, store, broker, stop, writer)
+
+
+@contextmanager
+def writer_beside(store: Store) -> Iterator[Executor | None]:
+    """The thread in which an ingest writes while it decodes the next batch; all is written when the block ends.
+
+    None on SQLite, which would work in our own process, and be locked for all others where this one is frozen.
+    """
+    if store.dialect == "sqlite":
+        yield None
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="ingest-writer") as writer:
+        yield writer
+
+
+def _run(settings: Settings, store: Store, broker: Broker, stop: threading.Event, writer: Executor | None) -> None:
     pause = settings.ingest_linger
     sharing = Sharing(store, settings.instance)
-    current = KeptCurrent(store, partial(_started, settings, store, broker, sharing))
+    current = KeptCurrent(store, partial(_started, settings, store, broker, sharing, writer))
     pause_for_room = PauseForRoom(Disk(settings, store, broker))
     while not stop.is_set():
         if pause_for_room.holds():
@@ -77,22 +97,30 @@ def run(settings: Settings, store: Store, broker: Broker, stop: threading.Event)
         sharing.leave()
 
 
-def _started(settings: Settings, store: Store, broker: Broker, sharing: Sharing, loaded: Loaded, now: int) -> Ingest:
+def _started(
+    settings: Settings,
+    store: Store,
+    broker: Broker,
+    sharing: Sharing,
+    writer: Executor | None,
+    loaded: Loaded,
+    now: int,
+) -> Ingest:
     """An ingest over that territory, which has taken the stored positions of its share."""
-    ingest = _made(settings, store, broker, loaded)
+    ingest = _made(settings, store, broker, loaded, writer)
     share = sharing.share(ingest.partitions)
     ingest.start(now, share)
     log.info("ingest reads", partitions=[f"{partition.topic}[{partition.number}]" for partition in share])
     return ingest
 
 
-def make_ingest(settings: Settings, store: Store, broker: Broker, now: int) -> Ingest:
+def make_ingest(settings: Settings, store: Store, broker: Broker, now: int, writer: Executor | None = None) -> Ingest:
     """An ingest over the territory as it stands in the store."""
-    return _made(settings, store, broker, load(store, now))
+    return _made(settings, store, broker, load(store, now), writer)
 
 
-def _made(settings: Settings, store: Store, broker: Broker, loaded: Loaded) -> Ingest:
-    return Ingest(broker, store, FEEDS, loaded.places, loaded.registry, ingest_settings(settings))
+def _made(settings: Settings, store: Store, broker: Broker, loaded: Loaded, writer: Executor | None) -> Ingest:
+    return Ingest(broker, store, FEEDS, loaded.places, loaded.registry, ingest_settings(settings), writer)
 
 
 def ingest_settings(settings: Settings) -> IngestSettings:

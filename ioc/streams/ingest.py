@@ -3,12 +3,18 @@
 Killed at any point, it starts again from the stored position: what was committed is not read again, what was not
 committed left nothing behind. Of two programs that read one partition, the compare-and-set of the position lets
 only one commit a batch; the other throws its work away and starts from what is stored.
+
+Where the database works in a process of its own, the next batch is read and decoded while it writes this one.
+Transactions still follow one another: what was decoded beside a batch that failed is thrown away with it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -27,10 +33,14 @@ from ioc.store.registry import Registry
 from ioc.store.streams import BatchKey, Position
 from ioc.streams.cases import changed_cases
 from ioc.streams.decode import Decoded, Numbered, batch_keys, decode, stated_sources
-from ioc.streams.fold import Rules, folded, windows_of_readings, windows_of_transitions
+from ioc.streams.fold import Folded, Rules, folded, windows_of_readings, windows_of_transitions
 from ioc.streams.senders import Senders
 
 log = get_logger(__name__)
+
+T = TypeVar("T")
+WRITER: Final = "ingest"
+"""The name of all ingests together as writers of changes."""
 
 
 class Overtaken(StoreError):
@@ -58,10 +68,29 @@ class Batch:
         return sum(map(len, self.records.values()))
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A batch as it was decoded: what its transaction will write, and the positions before and after it."""
+
+    decoded: dict[Partition, Decoded]
+    readings: list[tuple[Integers, Integers]]
+    kept_from: tuple[int, ...]
+    result: Folded
+    """What the readings add, where times are kept from `kept_from` on and no case adds to it."""
+    before: dict[Partition, Position]
+    after: dict[Partition, Position]
+
+    def indexes_of(self, keys: Iterable[BatchKey]) -> dict[BatchKey, int]:
+        """The last index of those batches that this one holds records of."""
+        held = {key: index for said in self.decoded.values() for key, index in said.indexes.items()}
+        return {key: held[key] for key in keys if key in held}
+
+
 class Ingest:
     """Reads the topics of all feeds and applies them. One instance is one writer.
 
-    `step` is one batch; the loop around it, waiting and back-off belong to the program.
+    `step` is one batch; the loop around it, waiting and back-off belong to the program. With a `writer`, an executor of
+    one thread, transactions are left to it, and the next batch is decoded meanwhile.
     """
 
     def __init__(
@@ -72,13 +101,14 @@ class Ingest:
         places: KnownPlaces,
         registry: Registry,
         settings: IngestSettings,
-        writer: str = "ingest",
+        writer: Executor | None = None,
     ) -> None:
         self._broker = broker
         self._store = store
         self._feeds = {feed.topic: feed for feed in feeds.values()}
         self._settings = settings
         self._writer = writer
+        self._in_flight: tuple[Prepared, Future[None]] | None = None
         self._numbered = Numbered(places.ids, places.assets, registry.series, registry.places)
         self._rules = Rules(
             np.array(
@@ -103,16 +133,25 @@ class Ingest:
         From here on only the partitions of `share` are read; without one, those that were read before.
         """
         if share is not None:
-            self._partitions, self._positions = tuple(share), {}
-        with self._store.writing() as connection:
-            for topic, group in groupby(self._partitions, key=lambda partition: partition.topic):
-                numbers = [partition.number for partition in group]
-                for position in streams.load_positions(connection, topic, numbers, now):
-                    self._positions[Partition(topic, position.partition)] = position
+            self._partitions = tuple(share)
+        self._positions = self._in_turn(partial(self._stored_positions, now))
         # Asked after the positions were read: an extent of before could lack what another ingest has applied since.
         for partition, extent in self._broker.extents(list(self._positions)).items():
             if not extent.has(self._positions[partition].next_offset):
                 self._positions[partition] = self._after_gap(partition, extent, now)
+
+    def _in_turn(self, work: Callable[[], T]) -> T:
+        """Done after what is still being written, be it by another ingest that was given the same writer."""
+        return work() if self._writer is None else self._writer.submit(work).result()
+
+    def _stored_positions(self, now: int) -> dict[Partition, Position]:
+        stored: dict[Partition, Position] = {}
+        with self._store.writing() as connection:
+            for topic, group in groupby(self._partitions, key=lambda partition: partition.topic):
+                numbers = [partition.number for partition in group]
+                for position in streams.load_positions(connection, topic, numbers, now):
+                    stored[Partition(topic, position.partition)] = position
+        return stored
 
     def _after_gap(self, partition: Partition, extent: Extent, now: int) -> Position:
         """Where to read on, as the log no longer has the position; the gap is stored and reported."""
@@ -131,14 +170,41 @@ class Ingest:
         return Position(position.topic, position.partition, extent.first, position.event_time)
 
     def step(self, now: int) -> int:
-        """Read and apply one batch; how many records it held. Overtaken: call `start` again."""
-        batch = self.read()
-        if self._has_gap(batch):
+        """Read and apply one batch; how many records it held. Overtaken: call `start` again.
+
+        With a writer this returns while the batch is still being written: should that fail, the next step says so, or
+        `finish`.
+        """
+        try:
+            batch = self.read()
+            has_gap = self._has_gap(batch)
+            prepared = self._prepared(batch) if batch.size and not has_gap else None
+        finally:
+            self.finish()  # also where this one cannot be read: nothing may be written behind the caller's back
+        if has_gap:
             self.start(now)
             return 0
-        if batch.size:
-            self.apply(batch, now)
+        if prepared is not None:
+            self._begin(prepared, now)
         return batch.size
+
+    def _begin(self, prepared: Prepared, now: int) -> None:
+        if self._writer is None:
+            self.commit(prepared, now)
+        else:
+            self._in_flight = prepared, self._writer.submit(self.commit, prepared, now)
+        self._positions |= prepared.after
+
+    def finish(self) -> None:
+        """Wait until the last batch is written; what went wrong with it is raised here."""
+        if self._in_flight is None:
+            return
+        (prepared, written), self._in_flight = self._in_flight, None
+        try:
+            written.result()
+        except BaseException:
+            self._positions |= prepared.before
+            raise
 
     def _has_gap(self, batch: Batch) -> bool:
         """Whether a log has lost a position meanwhile: by its keeping time, or because it was made anew."""
@@ -165,15 +231,35 @@ class Ingest:
 
     def apply(self, batch: Batch, now: int) -> None:
         """Put the whole effect of a batch and the new positions into the store, or nothing."""
-        decoded = self._decode(batch)
-        parts = [windows_of_readings(said.readings) for said in decoded.values() if said.readings]
+        prepared = self._prepared(batch)
+        self.commit(prepared, now)
+        self._positions |= prepared.after
+
+    def _prepared(self, batch: Batch) -> Prepared:
+        decoded, kept_from = self._decode(batch)
+        readings = [windows_of_readings(said.readings) for said in decoded.values() if said.readings]
+        before = {partition: self._positions[partition] for partition in decoded}
+        after = {
+            partition: Position(
+                old.topic,
+                old.partition,
+                batch.records[partition][-1].offset + 1,
+                max(old.event_time, decoded[partition].newest_event),
+            )
+            for partition, old in before.items()
+        }
+        return Prepared(decoded, readings, kept_from, folded(readings, kept_from, self._rules), before, after)
+
+    def commit(self, prepared: Prepared, now: int) -> None:
+        """One transaction: the whole effect of a batch and the new positions, or nothing."""
+        decoded = prepared.decoded
         with self._store.writing() as connection:
-            moved = {
-                partition: self._advance(connection, partition, batch.records[partition], said, now)
-                for partition, said in decoded.items()
-            }
-            parts += self._apply_cases(connection, decoded.values())
-            result = folded(parts, rolling.hold_kept_from(connection), self._rules)
+            for partition, old in prepared.before.items():
+                self._advance(connection, old, prepared.after[partition], now)
+            of_cases = self._apply_cases(connection, decoded.values())
+            result, kept_from = prepared.result, rolling.hold_kept_from(connection)
+            if of_cases or kept_from != prepared.kept_from:
+                result = folded([*prepared.readings, *of_cases], kept_from, self._rules)
             for level, table in result.windows.items():
                 writing.add_windows(connection, level, table)
             writing.upsert_latest(connection, result.latest)
@@ -182,10 +268,9 @@ class Ingest:
             for partition, said in decoded.items():
                 self._apply_rest(connection, said, now)
                 self._senders.bound_batches(connection, partition, said.new_batches)
-            writing.append_change(connection, self._writer, now, result.touched)
-        self._positions |= moved
+            writing.append_change(connection, WRITER, now, result.touched)
 
-    def _decode(self, batch: Batch) -> dict[Partition, Decoded]:
+    def _decode(self, batch: Batch) -> tuple[dict[Partition, Decoded], tuple[int, ...]]:
         stated: dict[str, dict[str, None]] = defaultdict(dict)
         for partition, records in batch.records.items():
             stated[partition.topic] |= stated_sources(records)
@@ -193,12 +278,13 @@ class Ingest:
         keys: set[BatchKey] = set()
         for partition, records in batch.records.items():
             keys |= batch_keys(partition, records, names[partition.topic])
-        applied: dict[BatchKey, int] = {}
-        if keys:
-            # Read outside of the transaction: only who holds the position of a partition changes its batches.
-            with self._store.reading() as connection:
-                applied = streams.last_indexes(connection, keys)
-        return {
+        # Read outside of the transaction: only who holds the position of a partition changes its batches.
+        with self._store.reading() as connection:
+            kept_from = rolling.load_kept_from(connection)
+            applied = streams.last_indexes(connection, keys)
+        if self._in_flight is not None:  # not stored yet, or just now
+            applied |= self._in_flight[0].indexes_of(keys)
+        decoded = {
             partition: decode(
                 self._feeds[partition.topic],
                 partition,
@@ -210,20 +296,12 @@ class Ingest:
             )
             for partition, records in batch.records.items()
         }
+        return decoded, kept_from
 
-    def _advance(
-        self,
-        connection: Connection,
-        partition: Partition,
-        records: Sequence[Received],
-        said: Decoded,
-        now: int,
-    ) -> Position:
-        old = self._positions[partition]
-        following = records[-1].offset + 1
-        if not streams.advance_position(connection, old, following, said.newest_event, now):
-            raise Overtaken(f"another ingest has applied {partition.topic}[{partition.number}] from {old.next_offset}")
-        return Position(old.topic, old.partition, following, max(old.event_time, said.newest_event))
+    @staticmethod
+    def _advance(connection: Connection, old: Position, new: Position, now: int) -> None:
+        if not streams.advance_position(connection, old, new.next_offset, new.event_time, now):
+            raise Overtaken(f"another ingest has applied {old.topic}[{old.partition}] from {old.next_offset}")
 
     def _apply_cases(self, connection: Connection, decoded: Iterable[Decoded]) -> list[tuple[Integers, Integers]]:
         """Merge what was said of cases into their states; the windows of what that counts or takes back."""

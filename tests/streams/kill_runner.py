@@ -24,6 +24,7 @@ import msgspec
 
 from ioc.jobs.rollups import roll_up
 from ioc.processes.ingest import run as run_program
+from ioc.processes.ingest import writer_beside
 from ioc.settings import Settings
 from ioc.store import cases, dead_letters, figures, streams, writing
 from ioc.store.engine import Connection, Store
@@ -135,13 +136,14 @@ def _signal_place(place: Place, sign: signal.Signals) -> None:
 
 def _ingest(centre: SmallCentre, batch: int) -> None:
     """As the program does it: batch after batch; overtaken, it starts again from the stored positions."""
-    ingest = centre.ingest(replace(SETTINGS, batch=batch))
-    while True:
-        try:
-            if not ingest.step(ARRIVAL):
-                return
-        except Overtaken:
-            ingest.start(ARRIVAL)
+    with writer_beside(centre.store) as writer:
+        ingest = centre.ingest(replace(SETTINGS, batch=batch), writer=writer)
+        while True:
+            try:
+                if not ingest.step(ARRIVAL):
+                    return
+            except Overtaken:
+                ingest.start(ARRIVAL)
 
 
 def _ingest_as_two(centre: SmallCentre, batch: int) -> None:

@@ -13,10 +13,10 @@ from ioc.store.engine import Connection
 from ioc.store.schema import positions
 from ioc.streams import ingest as ingesting
 from ioc.streams.fold import windows_of_readings
-from ioc.streams.ingest import Batch, Ingest
+from ioc.streams.ingest import Ingest, Prepared
 from tests.streams.history import ARRIVAL
 
-_apply = Ingest.apply
+_commit = Ingest.commit
 
 
 @contextmanager
@@ -29,23 +29,22 @@ def _position_stands_still() -> Iterator[Callable[..., bool]]:
         streams.advance_position = advance
 
 
-def _advance_all(ingest: Ingest, batch: Batch, before: dict[Any, Any]) -> None:
+def _advance_all(ingest: Ingest, prepared: Prepared) -> None:
     with ingest._store.writing() as connection:
-        for partition, records in batch.records.items():
-            streams.advance_position(connection, before[partition], records[-1].offset + 1, 0, ARRIVAL)
+        for partition, old in prepared.before.items():
+            streams.advance_position(connection, old, prepared.after[partition].next_offset, 0, ARRIVAL)
 
 
-def _position_before_effect(self: Ingest, batch: Batch, now: int) -> None:
-    _advance_all(self, batch, dict(self._positions))
+def _position_before_effect(self: Ingest, prepared: Prepared, now: int) -> None:
+    _advance_all(self, prepared)
     with _position_stands_still():
-        _apply(self, batch, now)
+        _commit(self, prepared, now)
 
 
-def _position_after_effect(self: Ingest, batch: Batch, now: int) -> None:
-    before = dict(self._positions)
+def _position_after_effect(self: Ingest, prepared: Prepared, now: int) -> None:
     with _position_stands_still():
-        _apply(self, batch, now)
-    _advance_all(self, batch, before)
+        _commit(self, prepared, now)
+    _advance_all(self, prepared)
 
 
 def _without_comparing(
@@ -56,11 +55,11 @@ def _without_comparing(
     return True
 
 
-def _marks_after_effect(self: Ingest, batch: Batch, now: int) -> None:
+def _marks_after_effect(self: Ingest, prepared: Prepared, now: int) -> None:
     append, waiting = writing.append_marks, []
     setattr(writing, "append_marks", lambda _, level, keys: waiting.append((level, keys)))  # noqa: B010 - a planted bug
     try:
-        _apply(self, batch, now)
+        _commit(self, prepared, now)
     finally:
         writing.append_marks = append
     for level, keys in waiting:
@@ -84,11 +83,11 @@ def plant(bug: str) -> None:
     """Break what the tests must find broken."""
     match bug:
         case "position before the effect":
-            Ingest.apply = _position_before_effect  # type: ignore[method-assign]
+            Ingest.commit = _position_before_effect  # type: ignore[method-assign]
         case "position after the effect":
-            Ingest.apply = _position_after_effect  # type: ignore[method-assign]
+            Ingest.commit = _position_after_effect  # type: ignore[method-assign]
         case "marks after the effect":
-            Ingest.apply = _marks_after_effect  # type: ignore[method-assign]
+            Ingest.commit = _marks_after_effect  # type: ignore[method-assign]
         case "position not compared" | "zombie not refused":
             streams.advance_position = _without_comparing
         case "batch indexes not remembered":

@@ -4,6 +4,7 @@ The same facts stand in `oracle.ABOVE` as a plain table, written by hand, so tha
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -220,9 +221,16 @@ class SmallCentre:
         numbered = {self.registry.series[one.id]: one for one in ALL_SERIES.values()}
         return RollupRules(numbered, self.places.ancestry, DAY_OFFSET)
 
-    def ingest(self, settings: IngestSettings = SETTINGS, *, broker: Broker | None = None, start: int = 0) -> Ingest:
+    def ingest(
+        self,
+        settings: IngestSettings = SETTINGS,
+        *,
+        broker: Broker | None = None,
+        start: int = 0,
+        writer: Executor | None = None,
+    ) -> Ingest:
         """An ingest that has taken the stored positions."""
-        made = Ingest(broker or self.log, self.store, ALL_FEEDS, self.places, self.registry, settings)
+        made = Ingest(broker or self.log, self.store, ALL_FEEDS, self.places, self.registry, settings, writer)
         made.start(start)
         return made
 
