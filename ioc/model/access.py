@@ -5,7 +5,7 @@ Default deny: a principal without a centre sees no place, a key without a feed s
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 from ioc.model.origins import Origin
 
@@ -46,6 +46,15 @@ class Kind(StrEnum):
     SOURCE = "source"
     SCREEN = "screen"
     SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """How somebody came in, for the list of their sessions: from where, and what their browser calls itself."""
+
+    way: Literal["password", "link", "openid"]
+    address: str
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

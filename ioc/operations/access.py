@@ -14,7 +14,7 @@ from typing import Final
 
 from ioc import logs
 from ioc.errors import BadRequest, NotFound, Refused, UnknownPlace
-from ioc.model.access import ROLE_PERMISSIONS, Kind, Permission, Principal, Role
+from ioc.model.access import ROLE_PERMISSIONS, Kind, Permission, Principal, Role, Visit
 from ioc.operations.gatekeeping import (
     SignInLimits,
     check_password,
@@ -169,7 +169,7 @@ def sign_in(
     *,
     login: str,
     password: str,
-    address: str,
+    visit: Visit,
     now: datetime,
     ended: str | None = None,
 ) -> Signed:
@@ -178,23 +178,23 @@ def sign_in(
     Refused if they do not fit, TooMany after too many tries. Slow on purpose (argon2): call it in a thread.
     """
     login = _normal_login(login)[:64]
-    limits.take(login, address, now.timestamp())
+    limits.take(login, visit.address, now.timestamp())
     with store.reading() as connection:
         person = rows.person_by_login(connection, login)
     usable = person if person is not None and person.disabled_at is None else None
     fits = check_password(None if usable is None else usable.password_hash, password)
     if usable is None or usable.password_hash is None or not fits:
         # What was typed is not logged: people type passwords into the wrong field.
-        _log.warning("sign-in refused", address=address)
+        _log.warning("sign-in refused", address=visit.address)
         raise Refused("The login or the password is wrong.")
-    limits.give_back(login, address)
+    limits.give_back(login, visit.address)
     with store.writing() as connection:
         if needs_new_hash(usable.password_hash):
             rows.set_password_hash(connection, usable.id, hash_password(password, login=login))
         if ended is not None:
             rows.delete_session(connection, token_hash(ended))
-        signed = _begin(connection, usable, settings, now)
-    _log.info("signed in", person=usable.id, address=address)
+        signed = _begin(connection, usable, settings, visit, now)
+    _log.info("signed in", person=usable.id, address=visit.address)
     return signed
 
 
@@ -235,10 +235,10 @@ def principal_of(person: Person) -> Principal:
     return Principal(Kind.PERSON, person.id, person.name, ROLE_PERMISSIONS[person.role], person.centres)
 
 
-def _begin(connection: Connection, person: Person, settings: Settings, now: datetime) -> Signed:
-    token, csrf = new_token(), new_token()
+def _begin(connection: Connection, person: Person, settings: Settings, visit: Visit, now: datetime) -> Signed:
+    token, csrf, id_ = new_token(), new_token(), f"s-{new_token()[:12]}"
     ends_at = as_ms(now) + settings.session_absolute * 1000
-    rows.insert_session(connection, token_hash(token), person.id, csrf, now=as_ms(now), ends_at=ends_at)
+    rows.insert_session(connection, token_hash(token), id_, person.id, csrf, visit, now=as_ms(now), ends_at=ends_at)
     return Signed(token, csrf, principal_of(person), home_of(person.role, person.centres))
 
 
@@ -262,7 +262,7 @@ def one_time_link(
 
 
 def redeem(
-    store: Store, settings: Settings, *, token: str, now: datetime, ended: str | None = None
+    store: Store, settings: Settings, *, token: str, visit: Visit, now: datetime, ended: str | None = None
 ) -> tuple[Signed, str]:
     """Use a one-time link: the session and the path. Refused if it was used, has ended or never was."""
     refused = Refused("This sign-in link was used already or has ended: ask for a new one.")
@@ -277,7 +277,7 @@ def redeem(
         person, path = used
         if ended is not None:
             rows.delete_session(connection, token_hash(ended))
-        signed = _begin(connection, person, settings, now)
+        signed = _begin(connection, person, settings, visit, now)
     _log.info("signed in by link", person=person.id)
     return signed, path
 

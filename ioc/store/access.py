@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection as Connection  # operations name it, and get it from here
 from sqlalchemy import delete, insert, select, update
 
-from ioc.model.access import Role
+from ioc.model.access import Role, Visit
 from ioc.model.origins import Origin
 from ioc.store.schema import api_keys, centres, one_time_links, people, people_centres, sessions, units
 
@@ -140,11 +140,20 @@ def _person(row: Mapping[Any, Any], scopes: dict[str, frozenset[str]]) -> Person
 
 
 def insert_session(
-    connection: Connection, token_hash: bytes, person: str, csrf: str, *, now: int, ends_at: int
+    connection: Connection, token_hash: bytes, id_: str, person: str, csrf: str, visit: Visit, *, now: int, ends_at: int
 ) -> None:
     connection.execute(
         insert(sessions).values(
-            token_hash=token_hash, person=person, csrf=csrf, created_at=now, seen_at=now, ends_at=ends_at
+            token_hash=token_hash,
+            id=id_,
+            person=person,
+            csrf=csrf,
+            created_at=now,
+            seen_at=now,
+            ends_at=ends_at,
+            way=visit.way,
+            address=visit.address,
+            agent=visit.agent,
         )
     )
 

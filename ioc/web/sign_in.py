@@ -13,7 +13,7 @@ from hmac import compare_digest
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import parse_qsl, quote, urlencode
 
 from anyio import CapacityLimiter, to_thread
@@ -22,6 +22,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from ioc.errors import BadRequest, IocError, NotFound, Refused, TooMany
+from ioc.model.access import Visit
 from ioc.operations import access
 from ioc.operations.access import Session, Signed
 from ioc.operations.gatekeeping import SignInLimits, decoy_hash, is_local_path
@@ -41,6 +42,7 @@ _ASSETS: Final = Path(__file__).parent / "assets"
 _PANEL_ASSETS: Final = Path(__file__).parent.parent / "panels" / "assets"
 _TYPES: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".woff2": "font/woff2"}
 _MOST_FORM_BYTES: Final = 8192
+_MOST_OF_AGENT: Final = 200  # characters; enough to tell one browser of a person from another
 # Each argon2 takes a core for tens of milliseconds and 19 MiB: more at once would starve the screens.
 _HASHES_AT_ONCE: Final = 2
 
@@ -127,7 +129,7 @@ class SignIn:
                 self._settings,
                 login=login,
                 password=form.get("password", ""),
-                address=request.client.host if request.client else "?",
+                visit=_visit(request, "password"),
                 now=self._clock(),
                 ended=token,
             )
@@ -143,7 +145,12 @@ class SignIn:
 
         def redeem() -> tuple[Signed, str]:
             return access.redeem(
-                self._store, self._settings, token=form.get("token", "")[:128], now=self._clock(), ended=token
+                self._store,
+                self._settings,
+                token=form.get("token", "")[:128],
+                visit=_visit(request, "link"),
+                now=self._clock(),
+                ended=token,
             )
 
         try:
@@ -259,6 +266,11 @@ def _error(error: IocError, language: str, *, by_link: bool) -> str:
     else:
         sentence = _say("link_used" if by_link else "wrong", language)
     return _template("error.html").substitute(sentence=sentence)
+
+
+def _visit(request: Request, way: Literal["password", "link"]) -> Visit:
+    agent = "".join(sign for sign in request.headers.get("user-agent", "") if sign.isprintable())
+    return Visit(way, request.client.host if request.client else "?", agent[:_MOST_OF_AGENT])
 
 
 def _say(word: str, language: str) -> str:

@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response, Strea
 
 from ioc import logs
 from ioc.errors import InvalidMessage, NotFound, StoreError, TooMany
-from ioc.model.access import Permission, Principal, Role, system_principal
+from ioc.model.access import Permission, Principal, Role, Visit, system_principal
 from ioc.model.origins import Origin
 from ioc.operations import access
 from ioc.operations.keys import NewKey, add_key
@@ -32,6 +32,7 @@ from tests.databases import copy_database, drop_database, new_database
 
 ROOT = system_principal("test")
 PASSWORD = "một mật khẩu dài"
+HERE = Visit("password", "::1", "a test")
 NOON = datetime(2026, 11, 20, 5, 0, tzinfo=UTC)
 
 

@@ -13,7 +13,7 @@ from ioc.processes import accounts
 from ioc.settings import Settings
 from ioc.store.engine import Store
 from ioc.store.schema import centres
-from tests.access.conftest import NOON, PASSWORD, ROOT, Centre
+from tests.access.conftest import HERE, NOON, PASSWORD, ROOT, Centre
 
 Make = Callable[..., Settings]
 
@@ -26,7 +26,7 @@ def test_the_first_links_lead_to_the_three_faces(make_settings: Make, store: Sto
     settings = make_settings()
     links = accounts.make_first_links(settings)
     assert [urlsplit(url).netloc for _, url in links] == ["127.0.0.1:8050"] * 3
-    reached = [access.redeem(store, settings, token=token_of(url), now=accounts._now()) for _, url in links]
+    reached = [access.redeem(store, settings, token=token_of(url), visit=HERE, now=accounts._now()) for _, url in links]
     assert [path for _, path in reached] == ["/wall/binh-duong", "/centre/ben-cat", "/leader/binh-duong"]
     scopes = [signed.principal.centres for signed, _ in reached]
     assert scopes == [frozenset({"binh-duong"}), frozenset({"ben-cat"}), frozenset({"binh-duong"})]
@@ -65,7 +65,7 @@ def test_people_are_added_listed_given_passwords_and_disabled(make_settings: Mak
     assert [person.login for person in accounts.user_list(settings)] == ["lan", "minh", "quan.tri"]
     accounts.user_password(settings, "minh", "a long enough password")
     url = accounts.user_link(settings, "minh")
-    _, path = access.redeem(store, settings, token=token_of(url), now=accounts._now())
+    _, path = access.redeem(store, settings, token=token_of(url), visit=HERE, now=accounts._now())
     assert path == "/leader/ben-cat"
     accounts.user_disable(settings, "minh")
     with pytest.raises(Refused, match="disabled"):
@@ -154,12 +154,12 @@ def test_nobody_else_administers(centre: Centre, role: Role) -> None:
 
 def test_what_has_ended_is_forgotten_and_the_rest_is_kept(centre: Centre) -> None:
     settings, store, clock = centre.settings, centre.store, centre.clock
-    used = access.redeem(store, settings, token=centre.link(), now=clock.now)[0]
+    used = access.redeem(store, settings, token=centre.link(), visit=HERE, now=clock.now)[0]
     kept = centre.link()
     assert access.forget_ended(ROOT, store, settings, clock.now) == 0
     clock.turn(settings.session_idle)
     assert access.forget_ended(ROOT, store, settings, clock.now) == 1
     assert access.find_session(store, used.token, settings, clock.now) is None
-    assert access.redeem(store, settings, token=kept, now=clock.now)[1] == "/wall/binh-duong"
+    assert access.redeem(store, settings, token=kept, visit=HERE, now=clock.now)[1] == "/wall/binh-duong"
     clock.turn(settings.session_absolute + settings.link_life)
     assert access.forget_ended(ROOT, store, settings, clock.now) == 3

@@ -15,7 +15,7 @@ from ioc.settings import Settings
 from ioc.store.access import person_by_login, set_password_hash
 from ioc.store.engine import Store
 from ioc.web.throttle import IntakeLimits
-from tests.access.conftest import NOON, PASSWORD, ROOT
+from tests.access.conftest import HERE, NOON, PASSWORD, ROOT
 
 
 def test_passwords_are_argon2id_with_the_parameters_of_owasp() -> None:
@@ -42,7 +42,7 @@ def test_a_hash_of_other_parameters_is_made_anew_at_the_next_sign_in(store: Stor
         person = person_by_login(connection, "lan")
         assert person is not None
         set_password_hash(connection, person.id, old)
-    access.sign_in(store, SignInLimits(), Settings.load({}), login="lan", password=PASSWORD, address="::1", now=NOON)
+    access.sign_in(store, SignInLimits(), Settings.load({}), login="lan", password=PASSWORD, visit=HERE, now=NOON)
     with store.reading() as connection:
         person = person_by_login(connection, "lan")
     assert person is not None
@@ -59,7 +59,7 @@ def test_tokens_have_256_bits_and_never_repeat() -> None:
 
 def test_a_new_password_ends_open_sessions(store: Store) -> None:
     settings = Settings.load({})
-    signed = access.sign_in(store, SignInLimits(), settings, login="lan", password=PASSWORD, address="::1", now=NOON)
+    signed = access.sign_in(store, SignInLimits(), settings, login="lan", password=PASSWORD, visit=HERE, now=NOON)
     assert access.find_session(store, signed.token, settings, NOON) is not None
     access.set_password(ROOT, store, login="lan", password="another long password")
     assert access.find_session(store, signed.token, settings, NOON) is None
@@ -67,7 +67,7 @@ def test_a_new_password_ends_open_sessions(store: Store) -> None:
 
 def test_secrets_do_not_show_in_a_records_text(store: Store) -> None:
     signed = access.sign_in(
-        store, SignInLimits(), Settings.load({}), login="lan", password=PASSWORD, address="::1", now=NOON
+        store, SignInLimits(), Settings.load({}), login="lan", password=PASSWORD, visit=HERE, now=NOON
     )
     assert signed.token not in repr(signed)
     assert signed.csrf not in repr(signed)

@@ -28,6 +28,7 @@ from ioc.processes.keeping import keeping
 from ioc.processes.pausing import LOOK_EVERY_S
 from ioc.settings import Settings
 from ioc.web.app import build_app
+from tests.access.conftest import HERE
 from tests.bounds.disks import StopAfter, free
 from tests.bounds.disks import fill as fill_disk
 from tests.operations.rows import NOW, Rows, at, reader, sender
@@ -189,7 +190,7 @@ def test_on_a_full_disk_the_ballast_lets_forgetting_and_sign_in_go_on(web: Web) 
 
     def enter() -> str:
         return sign_in(
-            small.store, SignInLimits(), settings, login="lan", password="bốn từ không liên quan", address="::1",
+            small.store, SignInLimits(), settings, login="lan", password="bốn từ không liên quan", visit=HERE,
             now=NOW,
         ).token  # fmt: skip
 
