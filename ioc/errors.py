@@ -57,7 +57,14 @@ class NotFound(IocError):
 
 
 class BadRequest(IocError):
-    """A request cannot be understood, or asks for more than it may."""
+    """A request cannot be understood, or asks for more than it may.
+
+    `rule` names the broken rule, for a page that says it beside the field, in the language of its reader.
+    """
+
+    def __init__(self, message: str, *, rule: str = "") -> None:
+        super().__init__(message)
+        self.rule = rule
 
 
 class TooMany(IocError):

@@ -8,13 +8,14 @@ Refused: saying whether a login exists; a token or password in a log, in an erro
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 from ioc import logs
 from ioc.errors import BadRequest, NotFound, Refused, UnknownPlace
 from ioc.model.access import ROLE_PERMISSIONS, Kind, Permission, Principal, Role, Visit
+from ioc.operations.administrators import check_one_remains
 from ioc.operations.gatekeeping import (
     SignInLimits,
     check_password,
@@ -91,13 +92,10 @@ def add_person(
     check_administers(principal, scope)
     login = _normal_login(login)
     if not _LOGIN.fullmatch(login):
-        raise BadRequest("A login has 2 to 64 small letters, digits, dots, dashes, underscores or @.")
-    if not name.strip() or len(name) > 200:
-        raise BadRequest("A person needs a name of at most 200 characters.")
-    if not scope:
-        raise BadRequest("A person needs at least one centre: without one they see nothing.")
-    if language not in LANGUAGES:
-        raise BadRequest(f"Language {language!r} is not known: use vi or en.")
+        raise BadRequest(
+            "A login has 2 to 64 small letters, digits, dots, dashes, underscores or @.", rule="login_form"
+        )
+    check_description(name, scope, language)
     person = Person(
         id=f"p-{new_token()[:12]}",
         login=login,
@@ -111,7 +109,7 @@ def add_person(
     with store.writing() as connection:
         check_centres(connection, scope)
         if rows.person_by_login(connection, login) is not None:
-            raise BadRequest(f"The login {login} exists already: choose another.")
+            raise BadRequest(f"The login {login} exists already: choose another.", rule="login_taken")
         rows.insert_person(connection, person)
     _log.info("person added", person=person.id, role=role.value, by=principal.id)
     return person
@@ -122,13 +120,14 @@ def list_people(principal: Principal, store: Store) -> tuple[Person, ...]:
     check_permission(principal, Permission.ADMINISTER)
     with store.reading() as connection:
         everybody = rows.all_people(connection)
-    return tuple(one for one in everybody if principal.everything or one.centres <= principal.centres)
+    return tuple(one for one in everybody if administers(principal, one.centres))
 
 
 def disable_person(principal: Principal, store: Store, *, login: str, now: datetime) -> None:
     """Nobody signs in as that person any more; open sessions and links end."""
     with store.writing() as connection:
-        person = _administered(principal, connection, login)
+        person = administered(principal, connection, login)
+        check_one_remains(principal, connection, replace(person, disabled_at=as_ms(now)))
         rows.disable_person(connection, person.id, as_ms(now))
     _log.info("person disabled", person=person.id, by=principal.id)
 
@@ -138,7 +137,7 @@ def set_password(principal: Principal, store: Store, *, login: str, password: st
     check_permission(principal, Permission.ADMINISTER)
     hashed = hash_password(password, login=_normal_login(login))
     with store.writing() as connection:
-        person = _administered(principal, connection, login)
+        person = administered(principal, connection, login)
         rows.set_password_hash(connection, person.id, hashed)
         rows.delete_sessions_of(connection, person.id)
     _log.info("password changed", person=person.id, by=principal.id)
@@ -253,7 +252,7 @@ def one_time_link(
         raise BadRequest("The path of a sign-in link must be one of this centre, like /wall/binh-duong.")
     token = new_token()
     with store.writing() as connection:
-        person = _administered(principal, connection, login)
+        person = administered(principal, connection, login)
         if person.disabled_at is not None:
             raise Refused(f"{person.login} is disabled: add the person anew.")
         ends_at = as_ms(now) + settings.link_life * 1000
@@ -285,19 +284,35 @@ def redeem(
 # --- checks ----------------------------------------------------------------------------------------------------
 
 
+def administers(principal: Principal, centres: frozenset[str]) -> bool:
+    """Whether people and keys of those centres are the principal's to administer."""
+    return principal.everything or (bool(centres) and centres <= principal.centres)
+
+
 def check_administers(principal: Principal, centres: frozenset[str]) -> None:
     check_permission(principal, Permission.ADMINISTER)
-    if not principal.everything and not (centres and centres <= principal.centres):
+    if not administers(principal, centres):
         raise Refused("An administrator gives rights within their own centres only: ask one of the centre above.")
 
 
-def _administered(principal: Principal, connection: Connection, login: str) -> Person:
+def administered(principal: Principal, connection: Connection, login: str) -> Person:
+    """The person of that login, if the principal administers them."""
     check_permission(principal, Permission.ADMINISTER)
     person = rows.person_by_login(connection, _normal_login(login))
     if person is None:
         raise NotFound(f"There is no person with the login {login}: `user list` shows those that exist.")
     check_administers(principal, person.centres)
     return person
+
+
+def check_description(name: str, centres: frozenset[str], language: str) -> None:
+    """BadRequest for a person without a name or a centre, or of an unknown language."""
+    if not name.strip() or len(name) > 200:
+        raise BadRequest("A person needs a name of at most 200 characters.", rule="person_name")
+    if not centres:
+        raise BadRequest("A person needs at least one centre: without one they see nothing.", rule="centres_needed")
+    if language not in LANGUAGES:
+        raise BadRequest(f"Language {language!r} is not known: use vi or en.")
 
 
 def check_centres(connection: Connection, centres: frozenset[str]) -> None:

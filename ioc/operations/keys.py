@@ -14,7 +14,7 @@ from ioc.errors import BadRequest, NotFound, Refused, UnknownPlace
 from ioc.feeds import FEEDS
 from ioc.model.access import Kind, Permission, Principal, system_principal
 from ioc.model.origins import Origin
-from ioc.operations.access import as_ms, check_administers, check_centres, check_permission
+from ioc.operations.access import administers, as_ms, check_administers, check_centres, check_permission
 from ioc.operations.gatekeeping import new_token, token_hash
 from ioc.settings import Settings
 from ioc.store import access as rows
@@ -78,7 +78,7 @@ def add_key(
             check_administers(principal, known.centres)
             rows.replace_key(connection, replace(row, id=known.id), token_hash(token))
         else:
-            raise BadRequest(f"A key named {key.name} exists already: choose another name.")
+            raise BadRequest(f"A key named {key.name} exists already: choose another name.", rule="key_taken")
     _log.info("API key made", source=key.name, origin=key.origin.slug, by=principal.id)
     return token
 
@@ -99,7 +99,7 @@ def list_keys(principal: Principal, store: Store) -> tuple[KeyRow, ...]:
     check_permission(principal, Permission.ADMINISTER)
     with store.reading() as connection:
         keys = rows.all_keys(connection)
-    return tuple(key for key in keys if principal.everything or key.centres <= principal.centres)
+    return tuple(key for key in keys if administers(principal, key.centres))
 
 
 def principal_of_key(store: Store, token: str, settings: Settings) -> Principal | None:
@@ -140,14 +140,22 @@ def _principal(key: KeyRow) -> Principal:
 
 def _check_new_key(key: NewKey, settings: Settings) -> None:
     if not _NAME.fullmatch(key.name):
-        raise BadRequest("A key's name has 2 to 64 small letters, digits, dots, dashes or underscores.")
+        raise BadRequest(
+            "A key's name has 2 to 64 small letters, digits, dots, dashes or underscores.", rule="key_form"
+        )
     if not key.may or not key.may <= {Permission.READ, Permission.SEND}:
-        raise BadRequest("A key may send, read, or both: say which with --may.")
+        raise BadRequest("A key may send, read, or both: say which with --may.", rule="key_may")
     if Permission.SEND in key.may and not key.feeds:
-        raise BadRequest("A key that may send needs the feeds that it may send to: say them with --feeds.")
+        raise BadRequest(
+            "A key that may send needs the feeds that it may send to: say them with --feeds.", rule="key_feeds"
+        )
     if unknown := key.feeds - FEEDS.keys():
-        raise BadRequest(f"There is no feed {', '.join(sorted(unknown))}: use some of {', '.join(FEEDS)}.")
+        raise BadRequest(
+            f"There is no feed {', '.join(sorted(unknown))}: use some of {', '.join(FEEDS)}.", rule="key_feeds"
+        )
     if Permission.READ in key.may and not key.centres:
-        raise BadRequest("A key that may read needs the centres that it may see: say them with --centres.")
+        raise BadRequest(
+            "A key that may read needs the centres that it may see: say them with --centres.", rule="centres_needed"
+        )
     if key.origin is Origin.SIMULATED and not settings.allow_simulated:
         raise Refused("This centre refuses simulated data: choose another origin, or set IOC_ALLOW_SIMULATED.")
