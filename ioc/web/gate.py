@@ -26,11 +26,13 @@ from ioc.operations.access import Session, check_permission
 from ioc.operations.gatekeeping import is_local_path
 from ioc.settings import Settings
 from ioc.store.engine import Store
+from ioc.web.cookies import CSRF_COOKIE, Cookies
 from ioc.web.exchange import LimitedBody, Reply, Watched
 from ioc.web.headers import AnswerHeaders, Hosts, cookie, read_head
 from ioc.web.identities import Clock, Identities
+from ioc.web.plain_pages import SIGN_IN, SIGN_OUT
 from ioc.web.refusals import SignInNeeded
-from ioc.web.sign_in import CSRF_COOKIE, SIGN_IN, SIGN_OUT, Cookies, SignIn, still_signed_in_page
+from ioc.web.sign_in import SignIn, still_signed_in_page
 
 CSRF_HEADER: Final = "X-CSRFToken"
 """Dash's renderer sends the cookie CSRF_COOKIE back in this header; the pages tell it both names."""

@@ -7,74 +7,43 @@ Refused: a form from a foreign page (the gate looks), a redirect to another host
 password was wrong.
 """
 
-from dataclasses import dataclass
-from functools import cache
 from hmac import compare_digest
 from html import escape
-from pathlib import Path
-from string import Template
 from typing import Final, Literal
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, urlencode
 
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from ioc.errors import BadRequest, IocError, NotFound, Refused, TooMany
+from ioc.errors import BadRequest, IocError, NotFound, Refused
 from ioc.model.access import Visit
 from ioc.operations import access
 from ioc.operations.access import Session, Signed
-from ioc.operations.gatekeeping import SignInLimits, decoy_hash, is_local_path
+from ioc.operations.gatekeeping import SignInLimits, decoy_hash
 from ioc.settings import Settings
 from ioc.store.engine import Store
+from ioc.web.cookies import Cookies
 from ioc.web.identities import Clock, Identities
-from ioc.web.refusals import BodyTooLarge, SignInNeeded, answer_to, status_of
-from ioc.web.words import WORDS
+from ioc.web.plain_pages import (
+    LANGUAGES,
+    SIGN_IN,
+    asset,
+    error_note,
+    language_of,
+    other_language,
+    page,
+    read_form,
+    say,
+    template,
+    wanted_path,
+)
 
-SIGN_IN: Final = "/sign-in"
-SIGN_OUT: Final = "/sign-out"
 ONCE: Final = "/sign-in/once"
-CSRF_COOKIE: Final = "ioc_csrf"
-LANGUAGE_COOKIE: Final = "ioc_language"  # set by the pages, when somebody switches
-LANGUAGES: Final = ("vi", "en")
-_ASSETS: Final = Path(__file__).parent / "assets"
-_PANEL_ASSETS: Final = Path(__file__).parent.parent / "panels" / "assets"
-_TYPES: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".woff2": "font/woff2"}
-_MOST_FORM_BYTES: Final = 8192
 _MOST_OF_AGENT: Final = 200  # characters; enough to tell one browser of a person from another
 # Each argon2 takes a core for tens of milliseconds and 19 MiB: more at once would starve the screens.
 _HASHES_AT_ONCE: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Cookies:
-    """The two cookies of a session. Only the CSRF token may be read by scripts; it is worth nothing alone."""
-
-    secure: bool
-    life_s: int
-
-    @property
-    def session(self) -> str:
-        # `__Host-`: browsers keep it only with Secure and Path=/, and no sister domain can set it.
-        return "__Host-ioc_session" if self.secure else "ioc_session"
-
-    def session_header(self, token: str) -> str:
-        return f"{self.session}={token}; HttpOnly; {self._flags(self.life_s)}"
-
-    def csrf_header(self, csrf: str) -> str:
-        return f"{CSRF_COOKIE}={csrf}; {self._flags(self.life_s)}"
-
-    def set_on(self, response: Response, signed: Signed) -> None:
-        response.headers.append("set-cookie", self.session_header(signed.token))
-        response.headers.append("set-cookie", self.csrf_header(signed.csrf))
-
-    def remove_on(self, response: Response) -> None:
-        response.headers.append("set-cookie", f"{self.session}=; HttpOnly; {self._flags(0)}")
-        response.headers.append("set-cookie", f"{CSRF_COOKIE}=; {self._flags(0)}")
-
-    def _flags(self, life_s: int) -> str:
-        return f"Path=/; Max-Age={life_s}; SameSite=Strict" + ("; Secure" if self.secure else "")
 
 
 class SignIn:
@@ -105,8 +74,8 @@ class SignIn:
         reads = method in ("GET", "HEAD")
         if path == SIGN_IN and reads:
             if session is not None:
-                return RedirectResponse(_wanted(request.query_params.get("next"), "/"), 303)
-            return self._form(self._language(request), next_path=request.query_params.get("next", ""))
+                return RedirectResponse(wanted_path(request.query_params.get("next"), "/"), 303)
+            return self._form(language_of(request, self._settings), next_path=request.query_params.get("next", ""))
         if path == SIGN_IN and method == "POST":
             return await self._by_password(request, token)
         if path == ONCE and method == "POST":
@@ -114,11 +83,11 @@ class SignIn:
         if path.startswith(f"{ONCE}/") and reads:
             return self._landing(request, path.removeprefix(f"{ONCE}/"))
         if path.startswith(f"{SIGN_IN}/assets/") and reads:
-            return _asset(path.removeprefix(f"{SIGN_IN}/assets/"))
+            return asset(path.removeprefix(f"{SIGN_IN}/assets/"))
         raise NotFound("There is no such page: go to /sign-in.")
 
     async def _by_password(self, request: Request, token: str | None) -> Response:
-        form = await _read_form(request)
+        form = await read_form(request)
         language = form.get("lang", self._settings.default_language)
         login, next_path = form.get("login", ""), form.get("next", "")
 
@@ -138,10 +107,10 @@ class SignIn:
             signed = await to_thread.run_sync(open_session, limiter=self._threads())
         except IocError as error:
             return self._form(language, next_path=next_path, login=login, error=error)
-        return self._enter(signed, _wanted(next_path, signed.home), token)
+        return self._enter(signed, wanted_path(next_path, signed.home), token)
 
     async def _by_link(self, request: Request, token: str | None) -> Response:
-        form = await _read_form(request)
+        form = await read_form(request)
 
         def redeem() -> tuple[Signed, str]:
             return access.redeem(
@@ -164,7 +133,7 @@ class SignIn:
         request = Request(scope, receive)
         if request.method != "POST":
             raise BadRequest("Sign out with POST.")
-        sent = request.headers.get("x-csrftoken") or (await _read_form(request)).get("csrf_token", "")
+        sent = request.headers.get("x-csrftoken") or (await read_form(request)).get("csrf_token", "")
         if not compare_digest(sent.encode(), session.csrf.encode()):
             raise Refused("Signing out needs this session's token: load the page again.")
         await to_thread.run_sync(access.sign_out, self._store, token)
@@ -177,7 +146,7 @@ class SignIn:
         if token is not None:
             self._identities.forget(token)
         response = RedirectResponse(path, 303)
-        self._cookies.set_on(response, signed)
+        self._cookies.set_on(response, signed.token, signed.csrf)
         return response
 
     def _form(
@@ -190,41 +159,37 @@ class SignIn:
         by_link: bool = False,
     ) -> Response:
         language = language if language in LANGUAGES else self._settings.default_language
-        next_path = _wanted(next_path, "")
-        content = _template("form.html").substitute(
-            error="" if error is None else _error(error, language, by_link=by_link),
+        next_path = wanted_path(next_path, "")
+        content = template("form.html").substitute(
+            error="" if error is None else error_note(error, language, "link_used" if by_link else "wrong"),
             next=escape(next_path),
             language=language,
             login=escape(login[:64]),
-            login_label=_say("login", language),
-            password_label=_say("password", language),
-            submit=_say("sign_in", language),
-            forgotten=_say("forgotten", language),
+            login_label=say("login", language),
+            password_label=say("password", language),
+            submit=say("sign_in", language),
+            forgotten=say("forgotten", language),
             focus_login="" if login else " autofocus",
             focus_password=" autofocus" if login else "",
             described="" if error is None else ' aria-describedby="error"',
         )
-        other = urlencode({"lang": _other(language), **({"next": next_path} if next_path else {})})
-        return _page(content, "sign_in", language, f"{SIGN_IN}?{other}", error)
+        other = urlencode({"lang": other_language(language), **({"next": next_path} if next_path else {})})
+        return page(content, "sign_in", language, f"{SIGN_IN}?{other}", error)
 
     def _landing(self, request: Request, token: str) -> Response:
         # What the server logs after this is the path without the token.
         request.scope["path"] = f"{ONCE}/redacted"
         request.scope["raw_path"] = f"{ONCE}/redacted".encode()
-        language = self._language(request)
-        content = _template("once.html").substitute(
-            text=_say("once_text", language),
+        language = language_of(request, self._settings)
+        content = template("once.html").substitute(
+            text=say("once_text", language),
             token=escape(token[:128]),
             language=language,
-            submit=_say("once_enter", language),
+            submit=say("once_enter", language),
         )
-        return _page(content, "once_title", language, f"{ONCE}/{quote(token[:128])}?lang={_other(language)}", None)
-
-    def _language(self, request: Request) -> str:
-        for asked in (request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
-            if asked in LANGUAGES:
-                return asked
-        return self._settings.default_language
+        return page(
+            content, "once_title", language, f"{ONCE}/{quote(token[:128])}?lang={other_language(language)}", None
+        )
 
     def _threads(self) -> CapacityLimiter:
         if self._limiter is None:  # made inside the event loop that uses it
@@ -234,91 +199,9 @@ class SignIn:
 
 def still_signed_in_page(path: str) -> Response:
     """A page that goes on to `path` by itself: what a page of ours asks for, the browser sends its cookie with."""
-    return HTMLResponse(_template("continue.html").substitute(path=escape(path)))
-
-
-def _page(content: str, heading: str, language: str, other_url: str, error: IocError | None) -> Response:
-    html = _template("sign-in.html").substitute(
-        language=language,
-        heading=_say(heading, language),
-        product=_say("product", language),
-        content=content,
-        other_url=escape(other_url),
-        other_code=_other(language),
-        other_language=_say("other_language", language),
-    )
-    response = HTMLResponse(html)
-    if error is not None:
-        unknown = answer_to(error)  # for its status, its Retry-After and its line in the log
-        response.status_code = unknown.status_code
-        if "retry-after" in unknown.headers:
-            response.headers["Retry-After"] = unknown.headers["retry-after"]
-    # Under no-referrer a form's POST says `Origin: null`; old browsers and plain HTTP have nothing else to go by.
-    response.headers["Referrer-Policy"] = "same-origin"
-    return response
-
-
-def _error(error: IocError, language: str, *, by_link: bool) -> str:
-    if isinstance(error, TooMany):
-        sentence = _say("too_many", language).format(seconds=max(1, round(error.retry_after_s)))
-    elif status_of(error) >= 500:
-        sentence = _say("unavailable", language)
-    else:
-        sentence = _say("link_used" if by_link else "wrong", language)
-    return _template("error.html").substitute(sentence=sentence)
+    return HTMLResponse(template("continue.html").substitute(path=escape(path)))
 
 
 def _visit(request: Request, way: Literal["password", "link"]) -> Visit:
     agent = "".join(sign for sign in request.headers.get("user-agent", "") if sign.isprintable())
     return Visit(way, request.client.host if request.client else "?", agent[:_MOST_OF_AGENT])
-
-
-def _say(word: str, language: str) -> str:
-    return escape(WORDS[word].in_language(language))
-
-
-def _other(language: str) -> str:
-    return "vi" if language == "en" else "en"
-
-
-def _wanted(path: str | None, otherwise: str) -> str:
-    return path if path and is_local_path(path) and not path.startswith((SIGN_IN, SIGN_OUT)) else otherwise
-
-
-async def _read_form(request: Request) -> dict[str, str]:
-    """The fields of a plain form; BadRequest for anything else."""
-    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        raise BadRequest("Send the form as application/x-www-form-urlencoded.")
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > _MOST_FORM_BYTES:
-            raise BodyTooLarge(f"A form has at most {_MOST_FORM_BYTES} bytes.")
-    try:
-        return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=10, errors="strict"))
-    except ValueError:
-        raise BadRequest("The form cannot be read: load the page again.") from None
-
-
-@cache
-def _template(name: str) -> Template:
-    return Template((_ASSETS / name).read_text(encoding="utf-8").rstrip("\n"))
-
-
-@cache
-def _files() -> dict[str, bytes]:
-    """What the sign-in pages load, by name; an exact list, so that no path can reach another file."""
-    own = {name: _ASSETS / name for name in ("sign-in.css", "once.js")}
-    shared = {name: _PANEL_ASSETS / name for name in ("tokens.css", "fonts.css")}
-    fonts = {f"fonts/{path.name}": path for path in (_PANEL_ASSETS / "fonts").glob("*.woff2")}
-    return {name: path.read_bytes() for name, path in {**own, **shared, **fonts}.items()}
-
-
-def _asset(name: str) -> Response:
-    content = _files().get(name)
-    if content is None:
-        raise SignInNeeded("Sign in first.")
-    return Response(
-        content,
-        headers={"Content-Type": _TYPES[Path(name).suffix], "Cache-Control": "public, max-age=300"},
-    )

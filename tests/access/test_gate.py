@@ -148,10 +148,10 @@ async def test_a_lost_csrf_cookie_comes_back_with_the_next_page(lan: httpx.Async
 
 async def test_the_pages_tell_dash_the_names_that_the_gate_looks_for() -> None:
     from ioc.panels import app
-    from ioc.web import gate, sign_in
+    from ioc.web import cookies, gate, plain_pages
 
-    assert (app.CSRF_COOKIE, app.CSRF_HEADER) == (sign_in.CSRF_COOKIE, gate.CSRF_HEADER)
-    assert app.LANGUAGE_COOKIE == sign_in.LANGUAGE_COOKIE
+    assert (app.CSRF_COOKIE, app.CSRF_HEADER) == (cookies.CSRF_COOKIE, gate.CSRF_HEADER)
+    assert app.LANGUAGE_COOKIE == plain_pages.LANGUAGE_COOKIE
 
 
 # --- host names ------------------------------------------------------------------------------------------------

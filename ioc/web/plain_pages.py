@@ -1,0 +1,127 @@
+"""What the plain pages of the door are made of: template, words, form, files, the language they are read in.
+
+They work without scripts and load nothing but what stands here. Refused: a form that is none, or larger than any of
+ours, and a file that no page of the door names.
+"""
+
+from functools import cache
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Final
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from ioc.errors import BadRequest, IocError, TooMany
+from ioc.operations.gatekeeping import is_local_path
+from ioc.settings import Settings
+from ioc.web.refusals import BodyTooLarge, SignInNeeded, answer_to, status_of
+from ioc.web.words import WORDS
+
+SIGN_IN: Final = "/sign-in"
+SIGN_OUT: Final = "/sign-out"
+CHANGE_PASSWORD: Final = "/sign-in/password"  # noqa: S105 - a path
+SESSIONS: Final = "/sign-in/sessions"
+LANGUAGE_COOKIE: Final = "ioc_language"  # set by the pages, when somebody switches
+LANGUAGES: Final = ("vi", "en")
+_ASSETS: Final = Path(__file__).parent / "assets"
+_PANEL_ASSETS: Final = Path(__file__).parent.parent / "panels" / "assets"
+_TYPES: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".woff2": "font/woff2"}
+_MOST_FORM_BYTES: Final = 8192
+
+
+def page(content: str, heading: str, language: str, other_url: str, error: IocError | None) -> Response:
+    html = template("sign-in.html").substitute(
+        language=language,
+        heading=say(heading, language),
+        product=say("product", language),
+        content=content,
+        other_url=escape(other_url),
+        other_code=other_language(language),
+        other_language=say("other_language", language),
+    )
+    response = HTMLResponse(html)
+    if error is not None:
+        unknown = answer_to(error)  # for its status, its Retry-After and its line in the log
+        response.status_code = unknown.status_code
+        if "retry-after" in unknown.headers:
+            response.headers["Retry-After"] = unknown.headers["retry-after"]
+    # Under no-referrer a form's POST says `Origin: null`; old browsers and plain HTTP have nothing else to go by.
+    response.headers["Referrer-Policy"] = "same-origin"
+    return response
+
+
+def error_note(error: IocError, language: str, otherwise: str) -> str:
+    """What a page says of an error; `otherwise` is the word for what is the visitor's own to put right."""
+    if isinstance(error, TooMany):
+        sentence = say("too_many", language).format(seconds=max(1, round(error.retry_after_s)))
+    elif status_of(error) >= 500:
+        sentence = say("unavailable", language)
+    else:
+        sentence = say(otherwise, language)
+    return template("error.html").substitute(sentence=sentence)
+
+
+def say(word: str, language: str) -> str:
+    return escape(WORDS[word].in_language(language))
+
+
+def other_language(language: str) -> str:
+    return "vi" if language == "en" else "en"
+
+
+def language_of(request: Request, settings: Settings) -> str:
+    """The language that the address asks for, else the one that was chosen before."""
+    for asked in (request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
+        if asked in LANGUAGES:
+            return asked
+    return settings.default_language
+
+
+def wanted_path(path: str | None, otherwise: str) -> str:
+    """Where to go on after sign-in: a page of ours that is not itself one of the way in or out."""
+    if not path or not is_local_path(path):
+        return otherwise
+    bare = path.partition("?")[0]
+    return otherwise if path.startswith((SIGN_IN, SIGN_OUT)) and bare not in (CHANGE_PASSWORD, SESSIONS) else path
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a plain form; BadRequest for anything else."""
+    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        raise BadRequest("Send the form as application/x-www-form-urlencoded.")
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > _MOST_FORM_BYTES:
+            raise BodyTooLarge(f"A form has at most {_MOST_FORM_BYTES} bytes.")
+    try:
+        return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=10, errors="strict"))
+    except ValueError:
+        raise BadRequest("The form cannot be read: load the page again.") from None
+
+
+@cache
+def template(name: str) -> Template:
+    return Template((_ASSETS / name).read_text(encoding="utf-8").rstrip("\n"))
+
+
+@cache
+def _files() -> dict[str, bytes]:
+    """What the sign-in pages load, by name; an exact list, so that no path can reach another file."""
+    own = {name: _ASSETS / name for name in ("sign-in.css", "once.js")}
+    shared = {name: _PANEL_ASSETS / name for name in ("tokens.css", "fonts.css")}
+    fonts = {f"fonts/{path.name}": path for path in (_PANEL_ASSETS / "fonts").glob("*.woff2")}
+    return {name: path.read_bytes() for name, path in {**own, **shared, **fonts}.items()}
+
+
+def asset(name: str) -> Response:
+    content = _files().get(name)
+    if content is None:
+        raise SignInNeeded("Sign in first.")
+    return Response(
+        content,
+        headers={"Content-Type": _TYPES[Path(name).suffix], "Cache-Control": "public, max-age=300"},
+    )
