@@ -11,7 +11,6 @@ from a foreign page, cookie and key at once, keys anywhere but at the API, and W
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from hmac import compare_digest
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -28,6 +27,7 @@ from ioc.settings import Settings
 from ioc.store.engine import Store
 from ioc.web.cookies import CSRF_COOKIE, Cookies
 from ioc.web.exchange import LimitedBody, Reply, Watched
+from ioc.web.forms import check_token
 from ioc.web.headers import AnswerHeaders, Hosts, cookie, read_head
 from ioc.web.identities import Clock, Identities
 from ioc.web.plain_pages import SIGN_IN, SIGN_OUT
@@ -132,7 +132,7 @@ class Gate:
             return
         if method not in _SAFE_METHODS:
             self._check_own_page(head, host)
-            _check_csrf(head, session)
+            receive = await check_token(head, receive, session.csrf, CSRF_HEADER)
         if cookie(head, CSRF_COOKIE) != session.csrf and _is_page(scope, head):
             reply.add_header("set-cookie", self._cookies.csrf_header(session.csrf))
         reply.watch = Watched(self._clock, lambda: self._identities.session(token))
@@ -259,12 +259,6 @@ class _Socket:
     async def _end(self, code: int) -> Message:
         await self.close(code)
         return {"type": "websocket.disconnect", "code": code}
-
-
-def _check_csrf(head: dict[bytes, bytes], session: Session) -> None:
-    sent = head.get(CSRF_HEADER.lower().encode(), b"")
-    if not compare_digest(sent, session.csrf.encode()):
-        raise Refused(f"The change lacks this session's token in {CSRF_HEADER}: load the page again.")
 
 
 def _is_page(scope: Scope, head: dict[bytes, bytes]) -> bool:
