@@ -25,9 +25,10 @@ from ioc.operations.gatekeeping import (
     new_token,
     token_hash,
 )
+from ioc.operations.passwords import new_password_hash
 from ioc.settings import Settings
 from ioc.store import access as rows
-from ioc.store.access import Connection, Person
+from ioc.store.access import Connection, Person, SessionRow
 from ioc.store.engine import Store
 
 SEEN_EVERY_MS: Final = 60_000
@@ -39,14 +40,19 @@ _log = logs.get_logger("ioc.access")
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An open session: who it is, and what a change made with it must carry (`csrf`)."""
+    """An open session: who it is, and what a change made with it must carry (`csrf`).
 
+    While `must_change_password`, it is good for nothing but giving the person a password of their own.
+    """
+
+    id: str
     principal: Principal
     role: Role
     language: str
     csrf: str = field(repr=False)
     seen_at: int
     ends_at: int
+    must_change_password: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +91,16 @@ def add_person(
     centres: Iterable[str],
     now: datetime,
     password: str | None = None,
+    password_stays: bool = False,
     language: str = "vi",
 ) -> Person:
-    """Add somebody who may sign in; without a password they use one-time links only."""
+    """Add somebody who may sign in; without a password they use one-time links only.
+
+    A password is changed at the first sign-in, unless it stays: that is for the shell only, where people set their own.
+    """
     scope = frozenset(centres)
     check_administers(principal, scope)
-    login = _normal_login(login)
+    login = normal_login(login)
     if not _LOGIN.fullmatch(login):
         raise BadRequest(
             "A login has 2 to 64 small letters, digits, dots, dashes, underscores or @.", rule="login_form"
@@ -104,7 +114,8 @@ def add_person(
         centres=scope,
         language=language,
         created_at=as_ms(now),
-        password_hash=None if password is None else hash_password(password, login=login),
+        must_change_password=password is not None and _must_change(principal, stays=password_stays),
+        password_hash=None if password is None else new_password_hash(password, login=login, name=name),
     )
     with store.writing() as connection:
         check_centres(connection, scope)
@@ -132,14 +143,17 @@ def disable_person(principal: Principal, store: Store, *, login: str, now: datet
     _log.info("person disabled", person=person.id, by=principal.id)
 
 
-def set_password(principal: Principal, store: Store, *, login: str, password: str) -> None:
-    """Give a person another password; sessions that were opened with the old one end."""
-    check_permission(principal, Permission.ADMINISTER)
-    hashed = hash_password(password, login=_normal_login(login))
+def set_password(
+    principal: Principal, store: Store, *, login: str, password: str, password_stays: bool = False
+) -> None:
+    """Give a person another password; their sessions end. It stays, or is changed, as in `add_person`."""
+    must_change = _must_change(principal, stays=password_stays)
+    with store.reading() as connection:
+        name = administered(principal, connection, login).name
+    hashed = new_password_hash(password, login=normal_login(login), name=name)
     with store.writing() as connection:
         person = administered(principal, connection, login)
-        rows.set_password_hash(connection, person.id, hashed)
-        rows.delete_sessions_of(connection, person.id)
+        rows.set_password(connection, person.id, hashed, must_change=must_change)
     _log.info("password changed", person=person.id, by=principal.id)
 
 
@@ -176,7 +190,7 @@ def sign_in(
 
     Refused if they do not fit, TooMany after too many tries. Slow on purpose (argon2): call it in a thread.
     """
-    login = _normal_login(login)[:64]
+    login = normal_login(login)[:64]
     limits.take(login, visit.address, now.timestamp())
     with store.reading() as connection:
         person = rows.person_by_login(connection, login)
@@ -189,10 +203,10 @@ def sign_in(
     limits.give_back(login, visit.address)
     with store.writing() as connection:
         if needs_new_hash(usable.password_hash):
-            rows.set_password_hash(connection, usable.id, hash_password(password, login=login))
+            rows.set_password_hash(connection, usable.id, hash_password(password))
         if ended is not None:
             rows.delete_session(connection, token_hash(ended))
-        signed = _begin(connection, usable, settings, visit, now)
+        signed = begin_session(connection, usable, settings, visit, now)
     _log.info("signed in", person=usable.id, address=visit.address)
     return signed
 
@@ -201,13 +215,24 @@ def find_session(store: Store, token: str, settings: Settings, now: datetime) ->
     """The open session of a token, or None: unknown, idle for too long, ended, or its person disabled."""
     with store.reading() as connection:
         row = rows.session(connection, token_hash(token))
-    at = as_ms(now)
-    if row is None or row.person.disabled_at is not None:
-        return None
-    if at >= row.ends_at or at - row.seen_at >= settings.session_idle * 1000:
+    if row is None or row.person.disabled_at is not None or not is_open(row, settings, now):
         return None
     person = row.person
-    return Session(principal_of(person), person.role, person.language, row.csrf, row.seen_at, row.ends_at)
+    return Session(
+        row.id,
+        principal_of(person),
+        person.role,
+        person.language,
+        row.csrf,
+        row.seen_at,
+        row.ends_at,
+        must_change_password=person.must_change_password and row.visit.way != "openid",
+    )
+
+
+def is_open(row: SessionRow, settings: Settings, now: datetime) -> bool:
+    """Whether a session has reached neither of its two ends."""
+    return as_ms(now) < min(row.ends_at, row.seen_at + settings.session_idle * 1000)
 
 
 def mark_seen(store: Store, token: str, now: datetime) -> None:
@@ -234,7 +259,8 @@ def principal_of(person: Person) -> Principal:
     return Principal(Kind.PERSON, person.id, person.name, ROLE_PERMISSIONS[person.role], person.centres)
 
 
-def _begin(connection: Connection, person: Person, settings: Settings, visit: Visit, now: datetime) -> Signed:
+def begin_session(connection: Connection, person: Person, settings: Settings, visit: Visit, now: datetime) -> Signed:
+    """Open a session for somebody who has shown who they are."""
     token, csrf, id_ = new_token(), new_token(), f"s-{new_token()[:12]}"
     ends_at = as_ms(now) + settings.session_absolute * 1000
     rows.insert_session(connection, token_hash(token), id_, person.id, csrf, visit, now=as_ms(now), ends_at=ends_at)
@@ -276,7 +302,7 @@ def redeem(
         person, path = used
         if ended is not None:
             rows.delete_session(connection, token_hash(ended))
-        signed = _begin(connection, person, settings, visit, now)
+        signed = begin_session(connection, person, settings, visit, now)
     _log.info("signed in by link", person=person.id)
     return signed, path
 
@@ -298,7 +324,7 @@ def check_administers(principal: Principal, centres: frozenset[str]) -> None:
 def administered(principal: Principal, connection: Connection, login: str) -> Person:
     """The person of that login, if the principal administers them."""
     check_permission(principal, Permission.ADMINISTER)
-    person = rows.person_by_login(connection, _normal_login(login))
+    person = rows.person_by_login(connection, normal_login(login))
     if person is None:
         raise NotFound(f"There is no person with the login {login}: `user list` shows those that exist.")
     check_administers(principal, person.centres)
@@ -322,7 +348,13 @@ def check_centres(connection: Connection, centres: frozenset[str]) -> None:
         raise UnknownPlace(f"There is no centre {', '.join(sorted(unknown))}; there are: {choices}.")
 
 
-def _normal_login(login: str) -> str:
+def _must_change(principal: Principal, *, stays: bool) -> bool:
+    if stays and not principal.everything:
+        raise Refused("A password that somebody else has set must be changed at the first sign-in.")
+    return not stays
+
+
+def normal_login(login: str) -> str:
     return login.strip().casefold()
 
 

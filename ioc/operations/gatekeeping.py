@@ -18,10 +18,9 @@ from typing import Final
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from ioc.errors import BadRequest, TooMany
+from ioc.errors import TooMany
 
 HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1, hash_len=32, salt_len=16, type=Type.ID)
-SHORTEST_PASSWORD: Final = 12
 LONGEST_PASSWORD: Final = 256  # hashing more would only be work that others can order
 _KEPT_RATES: Final = 10_000
 
@@ -46,21 +45,14 @@ def is_local_path(path: str) -> bool:
 # --- passwords -------------------------------------------------------------------------------------------------
 
 
-def hash_password(password: str, *, login: str) -> str:
-    """The argon2id hash of a new password; BadRequest if it is too short, too long or the login itself."""
-    normal = _normal(password)
-    if len(normal) < SHORTEST_PASSWORD:
-        raise BadRequest(f"A password needs at least {SHORTEST_PASSWORD} characters: a few words are good.")
-    if len(normal) > LONGEST_PASSWORD:
-        raise BadRequest(f"A password has at most {LONGEST_PASSWORD} characters.")
-    if len(set(normal)) < 4 or normal.casefold() == login.casefold():
-        raise BadRequest("This password is too easy to guess: use a few words that do not belong together.")
-    return HASHER.hash(normal)
+def hash_password(password: str) -> str:
+    """The argon2id hash of a password; whether a new one is good enough is asked in passwords.py."""
+    return HASHER.hash(normal_password(password))
 
 
 def check_password(password_hash: str | None, password: str) -> bool:
     """Whether the password fits; takes as long for somebody who does not exist (None) as for somebody who does."""
-    normal = _normal(password[: LONGEST_PASSWORD + 1])
+    normal = normal_password(password[: LONGEST_PASSWORD + 1])
     try:
         HASHER.verify(password_hash or decoy_hash(), normal)
     except (VerificationError, InvalidHashError):
@@ -79,8 +71,8 @@ def decoy_hash() -> str:
     return HASHER.hash(new_token())
 
 
-def _normal(password: str) -> str:
-    # Vietnamese keyboards send the same letter composed or decomposed.
+def normal_password(password: str) -> str:
+    """One form for the same letters: Vietnamese keyboards send them composed or decomposed."""
     return unicodedata.normalize("NFKC", password)
 
 

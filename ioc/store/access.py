@@ -7,7 +7,7 @@ so no salt and no slow hash) or an argon2id string; times are UTC milliseconds.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection as Connection  # operations name it, and get it from here
 from sqlalchemy import delete, insert, select, update
@@ -29,12 +29,17 @@ class Person:
     language: str
     created_at: int
     disabled_at: int | None = None
+    must_change_password: bool = False
     password_hash: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
+    """An open session, or one that has ended and is not forgotten yet."""
+
+    id: str
     person: Person
+    visit: Visit
     csrf: str
     created_at: int
     seen_at: int
@@ -80,6 +85,7 @@ def insert_person(connection: Connection, person: Person) -> None:
             language=person.language,
             created_at=person.created_at,
             disabled_at=person.disabled_at,
+            must_change_password=person.must_change_password,
         )
     )
     if person.centres:
@@ -92,6 +98,11 @@ def person_by_login(connection: Connection, login: str) -> Person | None:
     return None if row is None else _person(row, _centres_of(connection, [row["id"]]))
 
 
+def person_by_id(connection: Connection, id_: str) -> Person | None:
+    row = connection.execute(select(people).where(people.c.id == id_)).mappings().one_or_none()
+    return None if row is None else _person(row, _centres_of(connection, [id_]))
+
+
 def all_people(connection: Connection) -> tuple[Person, ...]:
     """Everybody, by login."""
     rows = connection.execute(select(people).order_by(people.c.login)).mappings().all()
@@ -100,7 +111,15 @@ def all_people(connection: Connection) -> tuple[Person, ...]:
 
 
 def set_password_hash(connection: Connection, person: str, password_hash: str) -> None:
+    """Keep the same password under another hash."""
     connection.execute(update(people).where(people.c.id == person).values(password_hash=password_hash))
+
+
+def set_password(connection: Connection, person: str, password_hash: str, *, must_change: bool) -> None:
+    """Give the person another password, and end what was opened with the old one."""
+    changed = {"password_hash": password_hash, "must_change_password": must_change}
+    connection.execute(update(people).where(people.c.id == person).values(changed))
+    delete_sessions_of(connection, person)
 
 
 def disable_person(connection: Connection, person: str, at: int) -> None:
@@ -132,6 +151,7 @@ def _person(row: Mapping[Any, Any], scopes: dict[str, frozenset[str]]) -> Person
         language=row["language"],
         created_at=row["created_at"],
         disabled_at=row["disabled_at"],
+        must_change_password=row["must_change_password"],
         password_hash=row["password_hash"],
     )
 
@@ -160,19 +180,31 @@ def insert_session(
 
 def session(connection: Connection, token_hash: bytes) -> SessionRow | None:
     """The session with its person, whether or not it has ended."""
-    columns = (
-        sessions.c.csrf,
-        sessions.c.seen_at,
-        sessions.c.ends_at,
-        sessions.c.created_at.label("began_at"),
-        *people.c,
-    )
-    query = select(*columns).join(people, people.c.id == sessions.c.person)
-    row = connection.execute(query.where(sessions.c.token_hash == token_hash)).mappings().one_or_none()
-    if row is None:
-        return None
-    person = _person(row, _centres_of(connection, [row["id"]]))
-    return SessionRow(person, row["csrf"], row["began_at"], row["seen_at"], row["ends_at"])
+    row = connection.execute(_SESSIONS.where(sessions.c.token_hash == token_hash)).mappings().one_or_none()
+    return None if row is None else _session(row, _person(row, _centres_of(connection, [row["id"]])))
+
+
+def session_by_id(connection: Connection, id_: str) -> SessionRow | None:
+    row = connection.execute(_SESSIONS.where(sessions.c.id == id_)).mappings().one_or_none()
+    return None if row is None else _session(row, _person(row, _centres_of(connection, [row["id"]])))
+
+
+def sessions_of(connection: Connection, person: Person) -> tuple[SessionRow, ...]:
+    """The person's sessions, the one that was used last first."""
+    query = _SESSIONS.where(sessions.c.person == person.id).order_by(sessions.c.seen_at.desc(), sessions.c.id)
+    return tuple(_session(row, person) for row in connection.execute(query).mappings())
+
+
+_SESSIONS: Final = select(
+    *people.c,
+    *(column.label(f"session_{column.name}") for column in sessions.c if column.name != "token_hash"),
+).join(sessions, people.c.id == sessions.c.person)
+
+
+def _session(row: Mapping[Any, Any], person: Person) -> SessionRow:
+    visit = Visit(row["session_way"], row["session_address"], row["session_agent"])
+    at = (row[f"session_{name}"] for name in ("csrf", "created_at", "seen_at", "ends_at"))
+    return SessionRow(row["session_id"], person, visit, *at)
 
 
 def mark_seen(connection: Connection, token_hash: bytes, at: int) -> None:
@@ -185,8 +217,14 @@ def delete_session(connection: Connection, token_hash: bytes) -> None:
     connection.execute(delete(sessions).where(sessions.c.token_hash == token_hash))
 
 
-def delete_sessions_of(connection: Connection, person: str) -> None:
-    connection.execute(delete(sessions).where(sessions.c.person == person))
+def delete_session_by_id(connection: Connection, id_: str) -> None:
+    connection.execute(delete(sessions).where(sessions.c.id == id_))
+
+
+def delete_sessions_of(connection: Connection, person: str, *, but: str = "") -> int:
+    """End the person's sessions, all but the one of that id; how many there were."""
+    theirs = delete(sessions).where(sessions.c.person == person, sessions.c.id != but)
+    return connection.execute(theirs).rowcount
 
 
 def delete_ended(connection: Connection, *, now: int, idle_since: int) -> int:

@@ -115,7 +115,7 @@ def first_store(tmp_path_factory: pytest.TempPathFactory, database: str | None) 
         for centre in ("binh-duong", "ben-cat"):
             connection.execute(insert(centres).values(id=centre, province="p", title_vi=centre, title_en=centre))
     lan = {"login": "lan", "name": "Trần Thị Lan", "role": Role.OPERATOR, "centres": ["binh-duong"]}
-    access.add_person(ROOT, made, **lan, password=PASSWORD, now=NOON)  # type: ignore[arg-type]
+    access.add_person(ROOT, made, **lan, password=PASSWORD, password_stays=True, now=NOON)  # type: ignore[arg-type]
     boss = {"login": "quan.tri", "name": "Quản trị", "role": Role.ADMINISTRATOR, "centres": ["ben-cat"]}
     access.add_person(ROOT, made, **boss, now=NOON)  # type: ignore[arg-type]
     made.close()
