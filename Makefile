@@ -9,7 +9,7 @@
 .PHONY: run test fast lint bench prove lock environment environment-dev
 
 PY := .venv/bin/python
-FAST := not slow and not chromium and not kafka and not postgres and not rtsp
+FAST := not slow and not chromium and not kafka and not postgres and not openid and not rtsp
 
 # `make run ARGS=--no-simulators` starts the centre without the imaginary province.
 run: environment

@@ -1,8 +1,8 @@
 """Real parts of the tests: what this machine has, what the run used, and what must not be missing.
 
-A test that needs a real part carries its marker (`chromium`, `kafka`, `postgres`, `rtsp`, `real_data`) and is skipped,
-saying so, where the part is absent. `IOC_TEST_REQUIRE=chromium,…` turns an absent or unused part into a failed run.
-The run ends with one line per part.
+A test that needs a real part carries its marker (`chromium`, `kafka`, `postgres`, `openid`, `rtsp`, `real_data`) and is
+skipped, saying so, where the part is absent. `IOC_TEST_REQUIRE=chromium,…` turns an absent or unused part into a failed
+run. The run ends with one line per part.
 
 Kafka and PostgreSQL are started once for the run, on free ports and in folders of their own, unless IOC_TEST_KAFKA
 (host:port) or IOC_TEST_POSTGRES (a URL whose user may create databases) names a server.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parent.parent
 PARTS_FOLDER = PROJECT / ".parts"
-LAST = ("slow", "chromium", "kafka", "postgres", "rtsp")  # markers of tests that run after the fast ones
+LAST = ("slow", "chromium", "kafka", "postgres", "openid", "rtsp")  # markers of tests that run after the fast ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,12 @@ def _postgres() -> Path | None:
     return debian[-1].parent if debian else getattr(_program("initdb"), "parent", None)
 
 
+def _openid() -> Path | None:
+    from scripts.parts import openid
+
+    return openid.find(os.environ.get(openid.PACKAGES_VARIABLE))
+
+
 def _rtsp() -> Path | None:
     found = sorted(Path("/usr/lib").glob("*/girepository-1.0/GstRtspServer-1.0.typelib"))
     return found[0] if found else None
@@ -79,6 +85,7 @@ PARTS = (
     Part("kafka", "Kafka", _kafka, "Java or .parts/kafka is not there; `scripts/services get kafka` gets them"),
     Part("postgres", "PostgreSQL", _postgres, "initdb was not found; `scripts/services get postgres` gets it"),
     Part("chromium", "Chromium", _chromium, "no chromium was found; `scripts/services get chromium` gets it"),
+    Part("openid", "OpenID", _openid, "Node.js or .parts/openid is not there; `scripts/services get openid` gets them"),
     Part("rtsp", "RTSP server", _rtsp, "GStreamer's RTSP server was not found"),
     Part("real_data", "Real data", _real_data, "IOC_TEST_DATA, else ../shared/data, is not there"),
 )

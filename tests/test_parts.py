@@ -1,8 +1,10 @@
 """The servers that tests start: they keep their data when killed, and say it when they cannot be had."""
 
+import json
 import os
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +31,7 @@ def run_services(*words: str, **environ: str) -> subprocess.CompletedProcess[str
 def test_a_part_that_does_not_exist_is_named() -> None:
     answer = run_services("start", "oracle")
     assert answer.returncode == 2
-    assert "there is no part oracle; the parts are: kafka, postgres, chromium" in answer.stderr
+    assert "there is no part oracle; the parts are: kafka, postgres, chromium, openid" in answer.stderr
 
 
 def test_a_stated_server_is_not_got() -> None:
@@ -60,3 +62,23 @@ def test_postgres_keeps_what_was_committed_when_it_is_killed(mortal_postgres: "P
     assert not mortal_postgres.is_healthy()
     mortal_postgres.start()
     assert mortal_postgres.sql("SELECT n FROM kept") == "7"
+
+
+@pytest.mark.openid
+def test_the_openid_provider_signs_with_other_keys_when_it_starts_again(tmp_path: Path) -> None:
+    from scripts.parts.openid import OpenId
+
+    def keys() -> set[str]:
+        with urllib.request.urlopen(f"{provider.issuer}/jwks", timeout=60) as answer:
+            return {one["kid"] for one in json.load(answer)["keys"]}
+
+    provider = OpenId(tmp_path)
+    provider.start()
+    try:
+        before = keys()
+        provider.kill()
+        assert not provider.is_healthy()
+        provider.start()
+        assert keys().isdisjoint(before)
+    finally:
+        provider.kill()

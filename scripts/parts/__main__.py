@@ -1,6 +1,6 @@
 """The command `scripts/services`: get, start, stop and look at the real parts.
 
-    scripts/services [get|start|stop|status] [kafka|postgres|chromium …]      default: get, all parts
+    scripts/services [get|start|stop|status] [kafka|postgres|chromium|openid …]      default: get, all parts
 
 A part that cannot be had is named, with what to do, and is no failure of `get`: tests that need it are skipped.
 """
@@ -18,13 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from scripts.parts import FOLDER, PROJECT, PartError, debian, kafka, postgres
+from scripts.parts import FOLDER, PROJECT, PartError, debian, kafka, openid, postgres
 from scripts.parts.server import LOOK_EVERY_S, STOP_S, Server
 
 STATED: Final = {
     "kafka": ("IOC_TEST_KAFKA", "host:port of a Kafka broker"),
     "postgres": ("IOC_TEST_POSTGRES", "postgresql://user:password@host:port, a user who may create databases"),
     "chromium": ("IOC_TEST_CHROMIUM", "path of the program"),
+    "openid": (openid.PACKAGES_VARIABLE, "folder whose node_modules has oidc-provider"),
 }
 
 
@@ -56,6 +57,7 @@ PARTS: Final = {
     "kafka": Part(kafka.get, lambda: kafka.Kafka(FOLDER / "kafka" / "server", kafka.PORT)),
     "postgres": Part(postgres.get, lambda: postgres.Postgres(_postgres_folder(), postgres.PORT)),
     "chromium": Part(get_chromium),
+    "openid": Part(openid.get, lambda: openid.OpenId(FOLDER / "openid" / "server", openid.PORT, accounts=openid.TRIAL)),
 }
 
 
@@ -126,6 +128,8 @@ VERBS: Final = {"get": get, "start": start, "stop": stop, "status": status}
 
 
 def _url(server: Server) -> str:
+    if isinstance(server, openid.OpenId):
+        return f"{server.issuer} (client {server.client}, its secret is in {server.settings_file})"
     return server.url if isinstance(server, postgres.Postgres) else f"kafka://{server.address}"
 
 
