@@ -18,6 +18,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -38,6 +39,7 @@ CONFIG_FILE: Final = "ioc.toml"
 NOT_SETTINGS: Final = frozenset({"IOC_CONFIG", "IOC_URL", "IOC_KEY", "IOC_PROVE"})
 NOT_SETTINGS_PREFIXES: Final = ("IOC_TEST_", "IOC_BENCH_")
 PROJECT: Final = Path(__file__).resolve().parent.parent
+LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "::1")
 
 _PASSWORD = re.compile(r"(://[^/@\s:]*:)[^/@\s]*@")
 
@@ -265,6 +267,33 @@ class Settings(BaseModel):
         86_400, unit="s", ge=60, le=604_800, reason="how long a one-time sign-in link waits for its only use"
     )
 
+    # Sign-in through OpenID Connect (docs/openid.md); without an issuer there is none
+    openid_issuer: str = _setting(
+        "", unit="URL", reason="the provider that says who somebody is, exactly as its own document names itself"
+    )
+    openid_client_id: str = _setting("", unit="name", reason="of this centre at the provider")
+    openid_client_secret: SecretStr = _setting(
+        SecretStr(""), unit="secret", reason="of this centre at the provider, at least 16 characters; never logged"
+    )
+    openid_title_vi: str = _setting(
+        "tài khoản của tỉnh", unit="words", reason="what the button of the sign-in page calls the provider"
+    )
+    openid_title_en: str = _setting("your province's account", unit="words", reason="the same in English")
+    openid_login_claim: str = _setting(
+        "preferred_username",
+        unit="claim",
+        reason="what of the provider's words must equal a login here the first time; `email` only where it is verified",
+    )
+
+    # The audit trail
+    audit_kept_days: int = _setting(
+        730,
+        unit="days",
+        ge=30,
+        le=36_600,
+        reason="two years: what is complained about or examined a year later can still be shown; a legal hold keeps more",
+    )
+
     # Logs
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", unit="level", reason="least serious event that is written"
@@ -300,8 +329,22 @@ class Settings(BaseModel):
             raise ValueError("must begin with sqlite:/// or postgresql+psycopg://")
         return re.sub(r"^postgresql://", "postgresql+psycopg://", value)
 
-    @field_serializer("kafka_password", when_used="json")
-    def _password_for_children(self, value: SecretStr) -> str:
+    @field_validator("openid_issuer")
+    @classmethod
+    def _is_issuer(cls, value: str) -> str:
+        try:
+            url = urlsplit(value)
+        except ValueError:
+            url = urlsplit("")
+        on_this_machine = url.scheme == "http" and url.hostname in LOOPBACK_NAMES
+        if value and (not url.hostname or "@" in url.netloc or url.query or url.fragment):
+            raise ValueError("must be the URL of an OpenID provider without a user, `?` or `#`")
+        if value and url.scheme != "https" and not on_this_machine:
+            raise ValueError("must begin with https:// (http:// is for a provider on this machine)")
+        return value
+
+    @field_serializer("kafka_password", "openid_client_secret", when_used="json")
+    def _secret_for_children(self, value: SecretStr) -> str:
         return value.get_secret_value()
 
     @field_validator("public_url")
@@ -324,6 +367,10 @@ class Settings(BaseModel):
             raise ValueError(f"ballast={self.ballast} must not be larger than disk_reserve={self.disk_reserve}")
         if self.kafka_security_protocol.startswith("SASL_") and not self.kafka_username:
             raise ValueError(f"kafka_security_protocol={self.kafka_security_protocol} needs kafka_username")
+        if self.openid_issuer and not (self.openid_client_id and self.openid_login_claim):
+            raise ValueError("openid_issuer needs openid_client_id and openid_login_claim")
+        if self.openid_issuer and len(self.openid_client_secret.get_secret_value()) < 16:
+            raise ValueError("openid_issuer needs an openid_client_secret of at least 16 characters")
         return self
 
     @classmethod
@@ -399,7 +446,7 @@ def _sentence(error: ValidationError, stated: Mapping[str, tuple[str, Any]]) -> 
         return f"The settings contradict each other: {message}."
     key = str(first["loc"][0])
     where = stated[key][0] if key in stated else f"{key} (its default)"
-    value = "***" if key.endswith("password") else without_password(repr(first["input"]))
+    value = "***" if key.endswith(("password", "secret")) else without_password(repr(first["input"]))
     return f"The setting {where} cannot be {value}: {message[:1].lower()}{message[1:]}."
 
 

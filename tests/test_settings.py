@@ -48,6 +48,14 @@ def test_settings_are_immutable() -> None:
         ({"IOC_KEEP_10S": "30"}, ["keep_10s", "keep_1m"]),
         ({"IOC_MAX_BODY_BYTES": "65536"}, ["max_message_bytes", "max_body_bytes"]),
         ({"IOC_KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, ["SASL_SSL", "kafka_username"]),
+        ({"IOC_OPENID_ISSUER": "http://id.example.vn"}, ["IOC_OPENID_ISSUER", "http://id.example.vn", "https://"]),
+        ({"IOC_OPENID_ISSUER": "https://u:p@id.example.vn"}, ["IOC_OPENID_ISSUER", "without a user"]),
+        ({"IOC_OPENID_ISSUER": "https://[1/"}, ["IOC_OPENID_ISSUER", "URL"]),
+        ({"IOC_OPENID_ISSUER": "https://id.example.vn"}, ["openid_issuer", "openid_client_id"]),
+        (
+            {"IOC_OPENID_ISSUER": "https://id", "IOC_OPENID_CLIENT_ID": "c", "IOC_OPENID_CLIENT_SECRET": "short"},
+            ["openid_client_secret", "16"],
+        ),
         ({"IOC_CONFIG": "/nonexistent/ioc.toml"}, ["IOC_CONFIG", "/nonexistent/ioc.toml"]),
     ],
 )
@@ -78,15 +86,16 @@ def test_no_error_shows_a_password() -> None:
     assert "IOC_STORE" in str(refused.value)
 
 
-def test_the_password_of_kafka_is_shown_nowhere_but_to_child_programs(tmp_path: Path) -> None:
-    (tmp_path / "ioc.toml").write_text("kafka_password = 1234567\n")
+@pytest.mark.parametrize("secret", ["kafka_password", "openid_client_secret"])
+def test_a_secret_is_shown_nowhere_but_to_child_programs(tmp_path: Path, secret: str) -> None:
+    (tmp_path / "ioc.toml").write_text(f"{secret} = 1234567\n")
     with pytest.raises(SettingsError) as refused:
         Settings.load({}, folder=tmp_path)
-    assert "kafka_password" in str(refused.value)
+    assert secret in str(refused.value)
     assert "1234567" not in str(refused.value)
-    settings = Settings.load({"IOC_KAFKA_PASSWORD": "hunter2"})
+    settings = Settings.load({f"IOC_{secret.upper()}": "hunter2"})
     assert "hunter2" not in repr(settings)
-    assert settings.environ()["IOC_KAFKA_PASSWORD"] == "hunter2"
+    assert settings.environ()[f"IOC_{secret.upper()}"] == "hunter2"
 
 
 def test_production_refuses_simulated_data_by_default() -> None:
