@@ -6,6 +6,7 @@ Reading is one range scan of the primary key. It refuses nothing about content: 
 
 import sqlite3
 import threading
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
@@ -27,7 +28,20 @@ _SCHEMA: Final = (
         partition INTEGER NOT NULL, "offset" INTEGER NOT NULL, time INTEGER NOT NULL,
         key BLOB NOT NULL, value BLOB NOT NULL, headers BLOB NOT NULL,
         PRIMARY KEY (partition, "offset")) WITHOUT ROWID""",
+    "CREATE TABLE IF NOT EXISTS topics (topic TEXT PRIMARY KEY, identity TEXT NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE IF NOT EXISTS copied_from (
+        topic TEXT NOT NULL, number INTEGER NOT NULL, identity TEXT NOT NULL, until INTEGER NOT NULL,
+        PRIMARY KEY (topic, number, identity)) WITHOUT ROWID""",
+    # A file of before logs had identities gets them now.
+    """INSERT OR IGNORE INTO topics
+       SELECT topic, lower(hex(randomblob(16))) FROM partitions GROUP BY topic""",
 )
+
+
+def make_tables(connection: sqlite3.Connection) -> None:
+    """What the file lacks; within the caller's transaction."""
+    for statement in _SCHEMA:
+        connection.execute(statement)
 
 
 class EmbeddedBroker:
@@ -40,8 +54,7 @@ class EmbeddedBroker:
         self._lock = threading.Lock()
         self._headers = msgspec.msgpack.Decoder(dict[str, str])
         with self._transaction() as connection:
-            for statement in _SCHEMA:
-                connection.execute(statement)
+            make_tables(connection)
 
     def ensure_topic(self, topic: str, partitions: int, keep_ms: int | None = None) -> None:
         # It drops nothing by itself: `forget_before` is told from when each topic is kept.
@@ -52,6 +65,7 @@ class EmbeddedBroker:
                     "INSERT INTO partitions (topic, number) VALUES (?, ?)",
                     [(topic, number) for number in range(partitions)],
                 )
+                connection.execute("INSERT INTO topics VALUES (?, ?)", (topic, uuid.uuid4().hex))
 
     def partitions(self, topic: str) -> tuple[Partition, ...]:
         with self._reading() as connection:
@@ -127,6 +141,21 @@ class EmbeddedBroker:
 
     def extents(self, partitions: Sequence[Partition]) -> dict[Partition, Extent]:
         return {partition: self.extent(partition) for partition in partitions}
+
+    def identity(self, topic: str, believed: str = "") -> str:
+        with self._reading() as connection:
+            row = connection.execute("SELECT identity FROM topics WHERE topic = ?", (topic,)).fetchone()
+        if row is None:
+            raise BrokerError(f"topic {topic} does not exist: run `python -m ioc setup` to make it")
+        return str(row[0])
+
+    def shared_until(self, partition: Partition, log: str) -> int | None:
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT until FROM copied_from WHERE topic = ? AND number = ? AND identity = ?",
+                (partition.topic, partition.number, log),
+            ).fetchone()
+        return None if row is None else int(row[0])
 
     def forget_before(
         self,

@@ -56,6 +56,15 @@ class KafkaBroker:
                 raise BrokerError(f"topic {one.topic} has no partition {one.number}: run `python -m ioc setup`")
         return self._topics.extents(partitions) if partitions else {}
 
+    def identity(self, topic: str, believed: str = "") -> str:
+        found = self._topics.identity(topic, believed)
+        if found != believed:
+            self._reader.forget(topic)  # what was fetched may be of the log before
+        return found
+
+    def shared_until(self, partition: Partition, log: str) -> int | None:
+        return None  # Kafka gives a topic its id; what was copied into it is not known
+
     def close(self) -> None:
         self._appender.close()
         self._reader.close()

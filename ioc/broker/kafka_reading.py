@@ -101,6 +101,11 @@ class Reader:
                 self._wait_for(partition, lane)
             return lane.take(limit)
 
+    def forget(self, topic: str) -> None:
+        """Fetch the topic's records anew: it may have been made anew."""
+        with self._lock, as_broker_error(self._options, f"reading {topic}"):
+            self._drop([lane.tp for lane in self._lanes.values() if lane.tp.topic == topic])
+
     def forget_extents(self) -> None:
         """Look again at the next question: this process has appended."""
         self._extents_at = float("-inf")
@@ -181,9 +186,9 @@ class Reader:
 
     def _drop(self, lost: Iterable[Any]) -> None:
         self.forget_extents()
-        for tp in lost:
-            self._lanes.pop(Partition(tp.topic, tp.partition), None)
-        self._assign()
+        dropped = [self._lanes.pop(Partition(tp.topic, tp.partition), None) for tp in lost]
+        if any(dropped):
+            self._assign()
 
     def _wait_for(self, partition: Partition, lane: _Lane) -> None:
         """Wait until the lane has records, or nothing but marks stands between its position and the end of the log."""

@@ -5,8 +5,10 @@ It has a connection of its own, because a question behind a fetch that waits for
 
 import threading
 import time
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 from kafka import IsolationLevel, KafkaAdminClient, OffsetSpec, TopicPartition, errors
@@ -14,11 +16,31 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from ioc.broker.kafka_connection import KafkaOptions, as_broker_error, connected
 from ioc.broker.port import Extent, Partition
+from ioc.errors import BrokerError
 
 COUNT_AGE_S: Final = 10.0
 """How long the number of a topic's partitions is taken as known."""
 
+IDENTITY_AGE_S: Final = 0.2
+"""How long a topic is taken for the one that it was. Kafka is asked so often at most, however fast batches follow.
+
+What is read of a topic that was deleted, made anew and filled beyond the position within this time counts twice.
+"""
+
+_NO_ID: Final = uuid.UUID(int=0)
 _NOT_THERE: Final = (errors.UnknownTopicOrPartitionError, errors.LeaderNotAvailableError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What Kafka said of a topic, and when (monotonic seconds); without partitions it does not exist."""
+
+    partitions: int
+    identity: str
+    at: float
+
+    def is_younger_than(self, seconds: float) -> bool:
+        return self.partitions > 0 and time.monotonic() - self.at <= seconds
 
 
 class Topics:
@@ -28,7 +50,7 @@ class Topics:
         self._options = options
         self._lock = threading.Lock()
         self._client: Any = None
-        self._counts: dict[str, tuple[int, float]] = {}
+        self._seen: dict[str, _Seen] = {}
 
     def ensure(self, topic: str, partitions: int, keep_ms: int | None = None) -> None:
         """Make the topic; where it is there, give it the settings of ours and leave its partitions."""
@@ -43,21 +65,39 @@ class Topics:
                 client.create_topics({topic: wanted}, wait_for_metadata=True)
             except errors.TopicAlreadyExistsError:
                 client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs)])
-            self._counts.pop(topic, None)
+            self._seen.pop(topic, None)
 
     def count(self, topic: str) -> int:
         """The number of its partitions; 0 if it does not exist."""
-        count, seen_at = self._counts.get(topic, (0, float("-inf")))
-        if count and time.monotonic() - seen_at <= COUNT_AGE_S:
-            return count
-        with self._asking(f"asking for the topic {topic}") as client:
-            (described,) = client.describe_topics([topic])
-            kind = errors.for_code(described["error_code"])
-            if kind is not errors.NoError and not issubclass(kind, _NOT_THERE):
-                raise kind(topic)
-            count = len(described["partitions"])
-            self._counts[topic] = (count, time.monotonic())
-        return count
+        seen = self._seen.get(topic)
+        if seen is None or not seen.is_younger_than(COUNT_AGE_S):
+            (seen,) = self._asked([topic])
+        return seen.partitions
+
+    def identity(self, topic: str, believed: str = "") -> str:
+        """The id that Kafka gave it when it was made; empty where Kafka is older than such ids (2.8).
+
+        Asked anew unless it was the `believed` one a moment ago. Then all topics are, as that costs no more.
+        """
+        seen = self._seen.get(topic)
+        if seen is None or not believed or seen.identity != believed or not seen.is_younger_than(IDENTITY_AGE_S):
+            (seen, *_) = self._asked([topic, *(other for other in self._seen if other != topic)])
+        if not seen.partitions:
+            raise BrokerError(f"topic {topic} does not exist: run `python -m ioc setup` to make it")
+        return seen.identity
+
+    def _asked(self, topics: list[str]) -> list[_Seen]:
+        """What Kafka says of the topics now."""
+        with self._asking(f"asking for the topic {topics[0]}") as client:
+            now = time.monotonic()
+            for described in client.describe_topics(topics):
+                topic, kind = described["name"], errors.for_code(described["error_code"])
+                if kind is not errors.NoError and not issubclass(kind, _NOT_THERE):
+                    raise kind(topic)
+                given = described.get("topic_id") or _NO_ID
+                identity = "" if given == _NO_ID else str(given)
+                self._seen[topic] = _Seen(len(described["partitions"]), identity, now)
+            return [self._seen[topic] for topic in topics]
 
     def extents(self, partitions: Iterable[Partition]) -> dict[Partition, Extent]:
         """Where their logs begin and end now; the end is that of what readers of committed records may see."""

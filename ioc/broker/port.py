@@ -87,6 +87,18 @@ class Broker(Protocol):
     def extents(self, partitions: Sequence[Partition]) -> dict[Partition, Extent]:
         """The same for several, at the cost of one."""
 
+    def identity(self, topic: str, believed: str = "") -> str:
+        """Which log the topic is: another one after it was deleted and made anew. Empty if the broker cannot say.
+
+        Where it is still the `believed` one, the answer may be a moment old, and mostly costs nothing.
+        """
+
+    def shared_until(self, partition: Partition, log: str) -> int | None:
+        """Up to which offset it holds the same as the log of that identity, of which it was copied; None: of another.
+
+        Only of other logs than its own.
+        """
+
     def close(self) -> None:
         """Give back what the adapter holds."""
 

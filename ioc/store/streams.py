@@ -13,12 +13,16 @@ from ioc.store.statements import execute_rows, insert_into, larger
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The next offset that ingest wants of a partition; `event_time` is the newest that it has seen there."""
+    """The next offset that ingest wants of a partition; `event_time` is the newest that it has seen there.
+
+    `log` is the identity of the log that the offset is one of; empty: not known yet.
+    """
 
     topic: str
     partition: int
     next_offset: int
     event_time: int
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +49,18 @@ BatchKey = tuple[str, str, str, int]
 """(source, batch id, topic, partition)."""
 
 
-def load_positions(connection: Connection, topic: str, partitions: Sequence[int], now: int) -> list[Position]:
-    """The stored position of each partition; a partition that was never read begins at 0."""
+def load_positions(
+    connection: Connection, topic: str, partitions: Sequence[int], now: int, log: str = ""
+) -> list[Position]:
+    """The stored position of each partition; a partition that was never read begins at 0 of that log."""
     statement = insert_into(positions, connection.dialect.name).on_conflict_do_nothing()
-    names = ("topic", "partition", "next_offset", "event_time", "updated_at")
-    execute_rows(connection, statement, names, [(topic, number, 0, 0, now) for number in partitions])
+    names = ("topic", "partition", "next_offset", "event_time", "updated_at", "log")
+    execute_rows(connection, statement, names, [(topic, number, 0, 0, now, log) for number in partitions])
     rows = connection.execute(
         select(positions).where(positions.c.topic == topic).order_by(positions.c.partition)
     ).mappings()
     return [
-        Position(topic, row["partition"], row["next_offset"], row["event_time"])
+        Position(topic, row["partition"], row["next_offset"], row["event_time"], row["log"])
         for row in rows
         if row["partition"] in partitions
     ]
@@ -66,16 +72,27 @@ def advance_position(connection: Connection, old: Position, next_offset: int, ev
     False means that another program has applied these records: the caller must throw its batch away.
     """
     newest = larger(connection.dialect.name, positions.c.event_time, bindparam("newest", event_time))
-    moved = connection.execute(
+    values = {"next_offset": next_offset, "event_time": newest, "updated_at": now}
+    return _changed_if_at(connection, old, values)
+
+
+def set_position(connection: Connection, old: Position, new: Position, now: int) -> bool:
+    """Go on elsewhere, or in another log; False if the stored position no longer stands at `old`."""
+    return _changed_if_at(connection, old, {"next_offset": new.next_offset, "log": new.log, "updated_at": now})
+
+
+def _changed_if_at(connection: Connection, old: Position, values: dict[str, Any]) -> bool:
+    changed = connection.execute(
         update(positions)
         .where(
             positions.c.topic == old.topic,
             positions.c.partition == old.partition,
             positions.c.next_offset == old.next_offset,
+            positions.c.log == old.log,
         )
-        .values(next_offset=next_offset, event_time=newest, updated_at=now)
+        .values(values)
     )
-    return moved.rowcount == 1
+    return changed.rowcount == 1
 
 
 def record_gap(connection: Connection, position: Position, to_offset: int, now: int) -> None:

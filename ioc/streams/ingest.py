@@ -11,7 +11,7 @@ Transactions still follow one another: what was decoded beside a batch that fail
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from typing import Final, TypeVar
@@ -128,7 +128,7 @@ class Ingest:
         self._senders = Senders(store)
 
     def start(self, now: int, share: Sequence[Partition] | None = None) -> None:
-        """Take the stored positions, and note what the log has lost since.
+        """Take the stored positions, and note what the log has lost since, also by being made anew.
 
         From here on only the partitions of `share` are read; without one, those that were read before.
         """
@@ -136,9 +136,15 @@ class Ingest:
             self._partitions = tuple(share)
         self._positions = self._in_turn(partial(self._stored_positions, now))
         # Asked after the positions were read: an extent of before could lack what another ingest has applied since.
+        logs = self._logs()
         for partition, extent in self._broker.extents(list(self._positions)).items():
-            if not extent.has(self._positions[partition].next_offset):
-                self._positions[partition] = self._after_gap(partition, extent, now)
+            old, log_now = self._positions[partition], logs[partition]
+            shared = self._shared_until(partition, log_now, extent)
+            new = replace(old, next_offset=max(extent.first, min(old.next_offset, shared or 0)), log=log_now)
+            if new.next_offset != old.next_offset or (shared is None and old.next_offset):
+                self._after_gap(old, new, extent, now)
+            elif new.log != old.log:
+                self._move(old, new, now)
 
     def _in_turn(self, work: Callable[[], T]) -> T:
         """Done after what is still being written, be it by another ingest that was given the same writer."""
@@ -146,28 +152,60 @@ class Ingest:
 
     def _stored_positions(self, now: int) -> dict[Partition, Position]:
         stored: dict[Partition, Position] = {}
+        by_topic = {
+            topic: [partition.number for partition in group]
+            for topic, group in groupby(self._partitions, key=lambda partition: partition.topic)
+        }
+        logs = {topic: self._broker.identity(topic) for topic in by_topic}
         with self._store.writing() as connection:
-            for topic, group in groupby(self._partitions, key=lambda partition: partition.topic):
-                numbers = [partition.number for partition in group]
-                for position in streams.load_positions(connection, topic, numbers, now):
+            for topic, numbers in by_topic.items():
+                for position in streams.load_positions(connection, topic, numbers, now, logs[topic]):
                     stored[Partition(topic, position.partition)] = position
         return stored
 
-    def _after_gap(self, partition: Partition, extent: Extent, now: int) -> Position:
-        """Where to read on, as the log no longer has the position; the gap is stored and reported."""
+    def _logs(self) -> dict[Partition, str]:
+        """In which log each partition is now; the stored one where the broker does not say."""
+        stored = {partition: (partition.topic, position.log) for partition, position in self._positions.items()}
+        found = {believed: self._broker.identity(*believed) for believed in set(stored.values())}
+        return {partition: found[believed] or believed[1] for partition, believed in stored.items()}
+
+    def _shared_until(self, partition: Partition, log_now: str, extent: Extent) -> int | None:
+        """Up to where the log of now holds what the log of the stored position held; None: it is another log.
+
+        So nothing is applied twice where a log was cut short, or an older copy of it took its place: what it shares
+        with the log of the position was applied up to there.
+        """
         position = self._positions[partition]
+        if position.log == log_now:
+            return extent.end
+        if position.log:
+            return self._broker.shared_until(partition, position.log)
+        # Of before positions knew their log: all or nothing.
+        return position.next_offset if extent.has(position.next_offset) else None
+
+    def _after_gap(self, old: Position, new: Position, extent: Extent, now: int) -> None:
+        """The log no longer has the position, or is another one: the gap is stored and reported."""
         log.error(
-            "the log no longer has the stored position",
-            partition=f"{partition.topic}[{partition.number}]",
-            stored=position.next_offset,
+            "the log is not the one that was read"
+            if old.log not in ("", new.log)
+            else "the log no longer has the stored position",
+            partition=f"{old.topic}[{old.partition}]",
+            stored=old.next_offset,
             first=extent.first,
             end=extent.end,
+            reads_from=new.next_offset,
         )
+        self._move(old, new, now, partial(streams.record_gap, position=old, to_offset=new.next_offset, now=now))
+
+    def _move(
+        self, old: Position, new: Position, now: int, also: Callable[[Connection], None] = lambda _: None
+    ) -> None:
+        """Take the new position, in one transaction with what `also` does."""
         with self._store.writing() as connection:
-            streams.record_gap(connection, position, extent.first, now)
-            if not streams.advance_position(connection, position, extent.first, position.event_time, now):
+            also(connection)
+            if not streams.set_position(connection, old, new, now):
                 raise Overtaken("another ingest moved the stored position: this one starts again")
-        return Position(position.topic, position.partition, extent.first, position.event_time)
+        self._positions[Partition(old.topic, old.partition)] = new
 
     def step(self, now: int) -> int:
         """Read and apply one batch; how many records it held. Overtaken: call `start` again.
@@ -215,7 +253,10 @@ class Ingest:
         ]
         # Offsets may have gaps by themselves, so only the extents tell whether something is lost.
         extents = self._broker.extents(doubtful)
-        return any(not extents[partition].has(self._positions[partition].next_offset) for partition in doubtful)
+        if any(not extents[partition].has(self._positions[partition].next_offset) for partition in doubtful):
+            return True
+        # After the batch was read: what it holds is of the log that is there now, or of one before it.
+        return any(found != self._positions[partition].log for partition, found in self._logs().items())
 
     def read(self) -> Batch:
         """The next records of all partitions, at most `batch` of them, shared out fairly."""
@@ -240,11 +281,10 @@ class Ingest:
         readings = [windows_of_readings(said.readings) for said in decoded.values() if said.readings]
         before = {partition: self._positions[partition] for partition in decoded}
         after = {
-            partition: Position(
-                old.topic,
-                old.partition,
-                batch.records[partition][-1].offset + 1,
-                max(old.event_time, decoded[partition].newest_event),
+            partition: replace(
+                old,
+                next_offset=batch.records[partition][-1].offset + 1,
+                event_time=max(old.event_time, decoded[partition].newest_event),
             )
             for partition, old in before.items()
         }

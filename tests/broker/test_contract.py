@@ -169,6 +169,23 @@ def test_extents_of_several_partitions_are_those_of_each(broker: Broker, topic: 
     assert broker.extents([]) == {}
 
 
+def test_a_log_keeps_its_identity_and_no_two_have_the_same(
+    broker: Broker, open_another: OpenBroker, topic: str
+) -> None:
+    with pytest.raises(BrokerError, match="does not exist"):
+        broker.identity(topic)
+    broker.ensure_topic(topic, 2)
+    broker.ensure_topic(f"{topic}-other", 1)
+    identity = broker.identity(topic)
+    assert identity
+    assert broker.identity(f"{topic}-other") not in ("", identity)
+    broker.ensure_topic(topic, 2)
+    append(broker, topic, [record("k")])
+    assert broker.identity(topic, "") == broker.identity(topic, "another") == broker.identity(topic, identity)
+    assert open_another().identity(topic) == identity
+    assert broker.shared_until(Partition(topic, 0), "another") is None
+
+
 @pytest.mark.parametrize(("position", "has"), [(1, False), (2, True), (4, True), (5, True), (6, False)])
 def test_an_extent_has_the_positions_from_its_first_to_its_end(position: int, has: bool) -> None:
     assert Extent(2, 5).has(position) is has

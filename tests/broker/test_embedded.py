@@ -3,14 +3,17 @@
 import os
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from ioc.broker.embedded import EmbeddedBroker
+from ioc.broker.embedded_copy import copy_log
 from ioc.broker.port import Broker, Extent, Partition, Received, Record
 from ioc.errors import BrokerError
 from ioc.settings import PROJECT
@@ -172,3 +175,44 @@ def test_the_embedded_log_never_loads_kafka(tmp_path: Path) -> None:
         check=True,
     )
     assert answer.stdout == "False\n"
+
+
+# --- copies ------------------------------------------------------------------------------------------------------
+
+
+def _copied(log: Path, to: Path) -> EmbeddedBroker:
+    copy_log(log, to)
+    assert [path.name for path in to.parent.glob(f"{to.name}*")] == [to.name]
+    return EmbeddedBroker(to)
+
+
+def test_a_copy_is_a_log_of_its_own_that_knows_how_much_it_shares_with_the_first(
+    log: EmbeddedBroker, tmp_path: Path
+) -> None:
+    log.append("t", [_record("k", str(number)) for number in range(3)], 0)
+    with closing(_copied(tmp_path / "log.db", tmp_path / "copy.db")) as copy:
+        log.append("t", [_record("k", "first only")], 0)
+        copy.append("t", [_record("k", "copy only")], 0)
+        assert copy.identity("t") not in ("", log.identity("t"))
+        assert copy.shared_until(Partition("t", 0), log.identity("t")) == 3
+        assert log.shared_until(Partition("t", 0), copy.identity("t")) is None
+
+
+def test_a_copy_of_a_copy_shares_with_both(log: EmbeddedBroker, tmp_path: Path) -> None:
+    log.append("t", [_record("k", "a")], 0)
+    with closing(_copied(tmp_path / "log.db", tmp_path / "copy.db")) as copy:
+        copy.append("t", [_record("k", "b")], 0)
+        with closing(_copied(tmp_path / "copy.db", tmp_path / "again.db")) as again:
+            assert again.shared_until(Partition("t", 0), log.identity("t")) == 1
+            assert again.shared_until(Partition("t", 0), copy.identity("t")) == 2
+
+
+def test_a_file_of_before_logs_had_identities_gets_one_and_keeps_it(log: EmbeddedBroker, tmp_path: Path) -> None:
+    log.close()
+    with closing(sqlite3.connect(tmp_path / "log.db")) as connection:
+        connection.executescript("DROP TABLE topics; DROP TABLE copied_from")
+    with closing(EmbeddedBroker(tmp_path / "log.db")) as opened:
+        identity = opened.identity("t")
+    assert identity
+    with closing(EmbeddedBroker(tmp_path / "log.db")) as opened:
+        assert opened.identity("t") == identity

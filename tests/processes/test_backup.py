@@ -163,11 +163,14 @@ def _log_alone(centre: SmallCentre) -> Path:
     return centre.folder / "log.db"
 
 
-def test_a_log_older_than_the_restored_store_is_a_gap(centre: SmallCentre, tmp_path: Path) -> None:
-    """Somebody put the log of another backup beside the store."""
-    older = small_backup(centre, tmp_path / "older", long_history(48, 40))
+def test_the_log_of_an_older_backup_beside_the_store_of_another_is_a_gap_and_counts_nothing_twice(
+    centre: SmallCentre, tmp_path: Path
+) -> None:
+    """Both hold what was sent before the older backup. What is sent to that log from now on counts, too."""
+    first, second, third = long_history(48, 40), long_history(49, 40), long_history(54, 40)
+    older = small_backup(centre, tmp_path / "older", first)
     ingest_all(centre)
-    append(centre.broker, long_history(49, 40))
+    append(centre.broker, second)
     ingest_all(centre)
     newer = tmp_path / "newer"
     manifest = backup.main(settings_of(centre.folder), newer, now=NOW)
@@ -176,13 +179,15 @@ def test_a_log_older_than_the_restored_store_is_a_gap(centre: SmallCentre, tmp_p
     restore.main(settings_of(centre.folder), newer, now=NOW)
     shutil.copyfile(older / "log.db", centre.folder / "log.db")
     again = open_centre(centre.folder)
-    again.ingest(start=ARRIVAL)
-    ends = {(one.topic, one.partition): one.log_end for one in backup_manifest.read(older).offsets}
+    append(again.broker, third)  # before ingest looks
+    ends = {(one.topic, one.partition): one.log_end or 0 for one in backup_manifest.read(older).offsets}
     short = {
-        (one.topic, one.partition, one.position, 0)
+        (one.topic, one.partition, one.position, ends[one.topic, one.partition])
         for one in manifest.offsets
-        if one.position is not None and one.position > (ends[one.topic, one.partition] or 0)
+        if one.position is not None and one.position > ends[one.topic, one.partition]
     }
+    ingest_all(again)
+    assert_holds(again, [*first, *first, *second, *third])
     with again.store.reading() as connection:
         gaps = connection.exec_driver_sql("SELECT topic, partition, from_offset, to_offset FROM gaps").fetchall()
     assert short

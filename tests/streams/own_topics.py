@@ -62,5 +62,11 @@ class OwnTopics:
         there = self._broker.extents([self._there(one) for one in partitions])
         return {one: there[self._there(one)] for one in partitions}
 
+    def identity(self, topic: str, believed: str = "") -> str:
+        return self._broker.identity(self._prefix + topic, believed)
+
+    def shared_until(self, partition: Partition, log: str) -> int | None:
+        return self._broker.shared_until(self._there(partition), log)
+
     def close(self) -> None:
         self._broker.close()

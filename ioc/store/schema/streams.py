@@ -12,6 +12,7 @@ positions = Table(
     Column("next_offset", BigInteger, nullable=False),
     Column("event_time", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("log", String, nullable=False, server_default=""),
     comment="where ingest stands in each partition; a batch is committed only if nobody moved it meanwhile",
 )
 
