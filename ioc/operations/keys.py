@@ -15,11 +15,13 @@ from ioc.feeds import FEEDS
 from ioc.model.access import Kind, Permission, Principal, system_principal
 from ioc.model.origins import Origin
 from ioc.operations.access import administers, as_ms, check_administers, check_centres, check_permission
+from ioc.operations.coverage import units_ever_covered
 from ioc.operations.gatekeeping import new_token, token_hash
 from ioc.settings import Settings
 from ioc.store import access as rows
 from ioc.store.access import Connection, KeyRow
 from ioc.store.engine import Store
+from ioc.store.territory import load_territory
 
 KEY_PREFIX: Final = "ioc_"  # so that scanners for leaked secrets can know one
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,63}")
@@ -56,6 +58,9 @@ def add_key(
     check_administers(principal, key.centres)
     _check_new_key(key, settings)
     token = KEY_PREFIX + new_token()
+    with store.reading() as connection:
+        check_centres(connection, key.centres)
+        key = _within_centres(principal, connection, key)
     row = KeyRow(
         id=key.name,
         name=key.name,
@@ -68,7 +73,6 @@ def add_key(
         created_at=as_ms(now),
     )
     with store.writing() as connection:
-        check_centres(connection, key.centres)
         if unknown := key.units - rows.known_units(connection, key.units):
             raise UnknownPlace(f"There is no unit {', '.join(sorted(unknown))}: GET /api/v1/units lists them.")
         known = rows.key_by_name(connection, key.name)
@@ -136,6 +140,21 @@ def _principal(key: KeyRow) -> Principal:
         key.units,
         key.origin,
     )
+
+
+def _within_centres(principal: Principal, connection: Connection, key: NewKey) -> NewKey:
+    """The key, bounded in what it may send to what its centres cover or covered, unless the shell makes it.
+
+    Without units a key may send about every place: an administrator of some centres cannot give that away.
+    """
+    if principal.everything or Permission.SEND not in key.may:
+        return key
+    named, below = units_ever_covered(load_territory(connection), key.centres)
+    if not key.units <= below:
+        raise BadRequest("The units of a key that may send must be covered by its centres.", rule="key_units")
+    if not key.units and not named:
+        raise BadRequest("These centres cover no unit: a key for them has nothing to send about.", rule="key_units")
+    return replace(key, units=key.units or named)
 
 
 def _check_new_key(key: NewKey, settings: Settings) -> None:
