@@ -30,7 +30,7 @@ from ioc.web.exchange import LimitedBody, Reply, Watched
 from ioc.web.forms import check_token
 from ioc.web.headers import AnswerHeaders, Hosts, cookie, read_head
 from ioc.web.identities import Clock, Identities
-from ioc.web.plain_pages import SIGN_IN, SIGN_OUT
+from ioc.web.plain_pages import CHANGE_PASSWORD, SESSIONS, SIGN_IN, SIGN_OUT
 from ioc.web.refusals import SignInNeeded
 from ioc.web.sign_in import SignIn, still_signed_in_page
 
@@ -115,7 +115,8 @@ class Gate:
         if path in OPEN and method in ("GET", "HEAD"):
             await self._app(scope, receive, reply)
             return
-        if path == SIGN_IN or path.startswith(SIGN_IN + "/"):
+        is_own_account = path in (CHANGE_PASSWORD, SESSIONS)
+        if (path == SIGN_IN or path.startswith(SIGN_IN + "/")) and not is_own_account:
             await self._to_sign_in(scope, receive, reply, head, host)
             return
         if b"authorization" in head:
@@ -130,9 +131,15 @@ class Gate:
             self._check_own_page(head, host)
             await self._sign_in.sign_out(scope, receive, reply, token, session)
             return
+        if session.must_change_password and path != CHANGE_PASSWORD:
+            await self._send_to_change_password(scope, receive, reply, head)
+            return
         if method not in _SAFE_METHODS:
             self._check_own_page(head, host)
             receive = await check_token(head, receive, session.csrf, CSRF_HEADER)
+        if is_own_account:
+            await self._sign_in.own_account(scope, receive, reply, token, session)
+            return
         if cookie(head, CSRF_COOKIE) != session.csrf and _is_page(scope, head):
             reply.add_header("set-cookie", self._cookies.csrf_header(session.csrf))
         reply.watch = Watched(self._clock, lambda: self._identities.session(token))
@@ -175,14 +182,21 @@ class Gate:
         """Answer somebody without a session: a browser's page goes to sign-in, everything else gets 401."""
         if not _is_page(scope, head):
             raise SignInNeeded("Sign in first, or send an API key as `Authorization: Bearer …`.")
-        query = scope.get("query_string", b"").decode("latin-1")
-        wanted = quote(scope["path"]) + (f"?{query}" if query else "")
-        local = wanted if is_local_path(wanted) else "/"
+        local = _path_to_come_back(scope)
         if head.get(b"sec-fetch-site") == b"cross-site":
             # Behind a link from elsewhere the browser withholds a SameSite=Strict cookie; a page of ours gets it.
             await still_signed_in_page(local)(scope, receive, reply)
             return
         target = SIGN_IN if local == "/" else f"{SIGN_IN}?next={quote(local, safe='')}"
+        await RedirectResponse(target, 303)(scope, receive, reply)
+
+    async def _send_to_change_password(
+        self, scope: Scope, receive: Receive, reply: Reply, head: dict[bytes, bytes]
+    ) -> None:
+        if not _is_page(scope, head):
+            raise Refused(f"Set a password of your own first: open {CHANGE_PASSWORD}.")
+        local = _path_to_come_back(scope)
+        target = CHANGE_PASSWORD if local == "/" else f"{CHANGE_PASSWORD}?next={quote(local, safe='')}"
         await RedirectResponse(target, 303)(scope, receive, reply)
 
     def _check_own_page(self, head: dict[bytes, bytes], host: str) -> None:
@@ -207,7 +221,7 @@ class Gate:
         except Exception as error:  # noqa: BLE001 - the border of the program: no store, no entry
             _log.error("a WebSocket was refused", exc_info=error)
             session = None
-        if session is None:
+        if session is None or session.must_change_password:
             await send({"type": "websocket.close", "code": 4401})
             return
         watch = Watched(self._clock, lambda: self._identities.session(token))
@@ -269,6 +283,12 @@ def _is_page(scope: Scope, head: dict[bytes, bytes]) -> bool:
         and head.get(b"sec-fetch-mode", b"navigate") == b"navigate"
         and not scope["path"].startswith(_NEVER_PAGES)
     )
+
+
+def _path_to_come_back(scope: Scope) -> str:
+    query = scope.get("query_string", b"").decode("latin-1")
+    wanted = quote(scope["path"]) + (f"?{query}" if query else "")
+    return wanted if is_local_path(wanted) else "/"
 
 
 def _can_keep_secure_cookies(public_url: str) -> bool:

@@ -47,6 +47,9 @@ class _Kept(Generic[_Known]):
     def drop(self, key: bytes) -> None:
         self._by_hash.pop(key, None)
 
+    def drop_where(self, is_gone: Callable[[_Known], bool]) -> None:
+        self._by_hash = {key: found for key, found in self._by_hash.items() if not is_gone(found[1])}
+
 
 class Identities:
     """Looks up sessions and keys; one for each process."""
@@ -96,6 +99,10 @@ class Identities:
     def forget(self, token: str) -> None:
         """Ask the store anew about this session, because it was ended here."""
         self._sessions.drop(token_hash(token))
+
+    def forget_person(self, person: str) -> None:
+        """Ask the store anew about all sessions of this person, because some were ended here."""
+        self._sessions.drop_where(lambda session: session.principal.id == person)
 
     async def _note(self, key: bytes, token: str, now: datetime) -> None:
         """Write that the session is in use, beside the request: it may wait for other writers."""

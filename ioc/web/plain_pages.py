@@ -8,13 +8,15 @@ from functools import cache
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import parse_qsl
 
+from anyio import CapacityLimiter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from ioc.errors import BadRequest, IocError, TooMany
+from ioc.model.access import Visit
 from ioc.operations.gatekeeping import is_local_path
 from ioc.settings import Settings
 from ioc.web.refusals import BodyTooLarge, SignInNeeded, answer_to, status_of
@@ -30,11 +32,17 @@ _ASSETS: Final = Path(__file__).parent / "assets"
 _PANEL_ASSETS: Final = Path(__file__).parent.parent / "panels" / "assets"
 _TYPES: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".woff2": "font/woff2"}
 _MOST_FORM_BYTES: Final = 8192
+_MOST_OF_AGENT: Final = 200  # characters; enough to tell one browser of a person from another
+Way = Literal["password", "link", "openid"]
 
 
-def page(content: str, heading: str, language: str, other_url: str, error: IocError | None) -> Response:
+def page(
+    content: str, heading: str, language: str, other_url: str, error: IocError | None, *, css: str = ""
+) -> Response:
+    """A whole page around its content; the status is that of the error, if there is one."""
     html = template("sign-in.html").substitute(
         language=language,
+        css=f' class="{css}"' if css else "",
         heading=say(heading, language),
         product=say("product", language),
         content=content,
@@ -72,12 +80,33 @@ def other_language(language: str) -> str:
     return "vi" if language == "en" else "en"
 
 
-def language_of(request: Request, settings: Settings) -> str:
-    """The language that the address asks for, else the one that was chosen before."""
+def language_of(request: Request, settings: Settings, *, of_person: str = "") -> str:
+    """The language that the address asks for, else the one that was chosen before, else that of the person."""
     for asked in (request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
         if asked in LANGUAGES:
             return asked
-    return settings.default_language
+    return of_person or settings.default_language
+
+
+def visit_of(request: Request, way: Way) -> Visit:
+    agent = "".join(sign for sign in request.headers.get("user-agent", "") if sign.isprintable())
+    return Visit(way, request.client.host if request.client else "?", agent[:_MOST_OF_AGENT])
+
+
+class Threads:
+    """How many threads may hash passwords at once; the limiter is made inside the event loop that uses it.
+
+    Each argon2 takes a core for tens of milliseconds and 19 MiB: more at once would starve the screens.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._limiter: CapacityLimiter | None = None
+
+    def __call__(self) -> CapacityLimiter:
+        if self._limiter is None:
+            self._limiter = CapacityLimiter(self._most)
+        return self._limiter
 
 
 def wanted_path(path: str | None, otherwise: str) -> str:

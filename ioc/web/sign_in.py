@@ -9,16 +9,15 @@ password was wrong.
 
 from hmac import compare_digest
 from html import escape
-from typing import Final, Literal
+from typing import Final
 from urllib.parse import quote, urlencode
 
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from ioc.errors import BadRequest, IocError, NotFound, Refused
-from ioc.model.access import Visit
 from ioc.operations import access
 from ioc.operations.access import Session, Signed
 from ioc.operations.gatekeeping import SignInLimits, decoy_hash
@@ -26,9 +25,11 @@ from ioc.settings import Settings
 from ioc.store.engine import Store
 from ioc.web.cookies import Cookies
 from ioc.web.identities import Clock, Identities
+from ioc.web.own_account import OwnAccount
 from ioc.web.plain_pages import (
     LANGUAGES,
     SIGN_IN,
+    Threads,
     asset,
     error_note,
     language_of,
@@ -37,12 +38,11 @@ from ioc.web.plain_pages import (
     read_form,
     say,
     template,
+    visit_of,
     wanted_path,
 )
 
 ONCE: Final = "/sign-in/once"
-_MOST_OF_AGENT: Final = 200  # characters; enough to tell one browser of a person from another
-# Each argon2 takes a core for tens of milliseconds and 19 MiB: more at once would starve the screens.
 _HASHES_AT_ONCE: Final = 2
 
 
@@ -59,7 +59,8 @@ class SignIn:
         self._cookies = cookies
         self._clock = clock
         self._limits = SignInLimits()
-        self._limiter: CapacityLimiter | None = None
+        self._threads = Threads(_HASHES_AT_ONCE)
+        self.own_account = OwnAccount(settings, store, identities, cookies, self._limits, self._threads, clock)
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send, token: str | None, session: Session | None
@@ -98,7 +99,7 @@ class SignIn:
                 self._settings,
                 login=login,
                 password=form.get("password", ""),
-                visit=_visit(request, "password"),
+                visit=visit_of(request, "password"),
                 now=self._clock(),
                 ended=token,
             )
@@ -117,7 +118,7 @@ class SignIn:
                 self._store,
                 self._settings,
                 token=form.get("token", "")[:128],
-                visit=_visit(request, "link"),
+                visit=visit_of(request, "link"),
                 now=self._clock(),
                 ended=token,
             )
@@ -191,17 +192,7 @@ class SignIn:
             content, "once_title", language, f"{ONCE}/{quote(token[:128])}?lang={other_language(language)}", None
         )
 
-    def _threads(self) -> CapacityLimiter:
-        if self._limiter is None:  # made inside the event loop that uses it
-            self._limiter = CapacityLimiter(_HASHES_AT_ONCE)
-        return self._limiter
-
 
 def still_signed_in_page(path: str) -> Response:
     """A page that goes on to `path` by itself: what a page of ours asks for, the browser sends its cookie with."""
     return HTMLResponse(template("continue.html").substitute(path=escape(path)))
-
-
-def _visit(request: Request, way: Literal["password", "link"]) -> Visit:
-    agent = "".join(sign for sign in request.headers.get("user-agent", "") if sign.isprintable())
-    return Visit(way, request.client.host if request.client else "?", agent[:_MOST_OF_AGENT])
