@@ -354,6 +354,16 @@ def seen_centres(principal: Principal, province: Province, *, now: datetime) -> 
         return tuple(centre for centre in atlas.territory.centres if centre.id in seen)
 
 
+def seen_places(principal: Principal, province: Province, *, now: datetime) -> frozenset[str]:
+    """The ids of the units and assets that the principal sees today."""
+    check_permission(principal, Permission.READ)
+    with province.reading() as (_, atlas):
+        day = atlas.day(milliseconds(now))
+        scope = atlas.scope(principal, day)
+        assets = (one.id for one in atlas.territory.assets if atlas.sees(scope, PlaceKind.ASSET, one.id, day))
+        return scope.units.union(assets)
+
+
 def _unit_entry(unit: Unit) -> UnitEntry:
     return UnitEntry(
         unit.id,

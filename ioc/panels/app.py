@@ -25,10 +25,11 @@ from ioc.errors import IocError, NotFound, Refused, UnknownPlace
 from ioc.model.access import Permission, Principal
 from ioc.model.places import Centre
 from ioc.model.series import Kpi, Text
+from ioc.panels.calls import check_calls
 from ioc.panels.document import Page, View
 from ioc.panels.faces import Reader
 from ioc.panels.formats import ZONE
-from ioc.panels.geography import Geographies
+from ioc.panels.geography import Geographies, Part
 from ioc.panels.graphs import ROADS_URL, UNITS_URL
 from ioc.panels.pages.centre import centre_page
 from ioc.panels.pages.front import front_page, message_page
@@ -55,6 +56,7 @@ DEFAULT_THEMES: Final[dict[str, Theme]] = {"wall": "wall", "centre": "dark", "le
 
 Views = Callable[[Principal, Page, str], View]
 Centres = Callable[[Principal], Sequence[Centre]]
+Places = Callable[[Principal], frozenset[str]]
 
 _log = logs.get_logger("ioc.panels")
 
@@ -73,6 +75,7 @@ def mount(
     principal: Callable[[], Principal],
     views: Views,
     centres: Centres,
+    places: Places,
     kpis: Mapping[str, Kpi],
     feeds: Mapping[str, Text],
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -81,10 +84,11 @@ def mount(
 
     `principal` says who the current request comes from. `views` makes the first document of a page within the
     principal's scope (it may block: it runs in a thread, with the request's context); `centres` lists the centres
-    that the principal may open. `kpis` and `feeds` say what the declared things are called.
+    that the principal may open, `places` the units and assets that maps may show them. `kpis` and `feeds` say what
+    the declared things are called.
     """
     # Ours first, so that they match before anything that Dash adds.
-    pages = _Pages(settings, principal, views, centres, dict(kpis), feeds, now)
+    pages = _Pages(settings, principal, views, centres, places, dict(kpis), feeds, now)
     pages.add_routes(server)
     app = Dash(
         "ioc.panels",
@@ -114,6 +118,7 @@ def mount(
     callbacks.verify()
     # Dash does this before the first request to one of its own routes; ours must not find the list of assets empty.
     app._setup_server()  # type: ignore[no-untyped-call]  # noqa: SLF001
+    check_calls(server)
     pages.app = app
     return app
 
@@ -143,6 +148,7 @@ class _Pages:
         principal: Callable[[], Principal],
         views: Views,
         centres: Centres,
+        places: Places,
         kpis: dict[str, Kpi],
         feeds: Mapping[str, Text],
         now: Callable[[], datetime],
@@ -151,6 +157,7 @@ class _Pages:
         self._principal = principal
         self._views = views
         self._centres = centres
+        self._places = places
         self._kpis = kpis
         self._feeds = feeds
         self._now = now
@@ -198,13 +205,14 @@ class _Pages:
     async def _roads(self, request: Request) -> Response:
         return await self._geojson("roads")
 
-    async def _geojson(self, part: str) -> Response:
+    async def _geojson(self, part: Part) -> Response:
         geography = await to_thread.run_sync(self._geographies.on, self._now().astimezone(ZONE).date())
         if geography is None:
             return Response(status_code=404)
-        # Not for long: at local midnight the units of today may be others.
-        headers = {"Cache-Control": "private, max-age=600"}
-        return Response(getattr(geography, part), media_type="application/geo+json", headers=headers)
+        places = await to_thread.run_sync(self._places, self._principal())
+        # Not for long: at local midnight the units of today may be others. And not for who signs in next.
+        headers = {"Cache-Control": "private, max-age=600", "Vary": "Cookie"}
+        return Response(geography.text(part, places), media_type="application/geo+json", headers=headers)
 
     # --- the callback
 

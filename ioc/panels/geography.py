@@ -1,28 +1,36 @@
 """Outlines of the units of today and the lines of the roads, for the map; read from the province's folder.
 
 What the folder holds is a schematic unless an operator replaced it, and the map says so. A province without outlines
-gets no map: the page then says that, and shows everything else.
+gets no map: the page then says that, and shows everything else. Refused: a unit or road that is not the reader's.
 """
 
 import csv
 import json
 import tomllib
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+Part = Literal["units", "roads"]
 _PLACES = 4  # decimals of a degree: eleven metres, finer than a schematic knows
 
 
 @dataclass(frozen=True, slots=True)
 class Geography:
-    """`units` and `roads` are GeoJSON texts, ready to be sent."""
+    """`units` and `roads` are GeoJSON features as texts, by the id of their unit or asset."""
 
     day: date
-    units: str
-    roads: str
+    units: Mapping[str, str]
+    roads: Mapping[str, str]
     schematic: bool
+
+    def text(self, part: Part, places: Container[str]) -> str:
+        """The GeoJSON of what is among these places."""
+        known = self.units if part == "units" else self.roads
+        features = ",".join(text for place, text in known.items() if place in places)
+        return f'{{"type":"FeatureCollection","features":[{features}]}}'
 
 
 class Geographies:
@@ -67,7 +75,7 @@ def read_geography(folder: Path, day: date) -> Geography | None:
         for line in (_features(roads) if roads.is_file() else [])
     ]
     method = str(province.get("geometry", {}).get("method", "schematic"))
-    return Geography(day, _collection(outlines), _collection(lines), method.startswith("schematic"))
+    return Geography(day, _texts("unit", outlines), _texts("asset", lines), method.startswith("schematic"))
 
 
 def _is_valid(row: dict[str, str], day: date) -> bool:
@@ -90,6 +98,8 @@ def _rounded(value: Any) -> Any:
     return [_rounded(one) for one in value] if isinstance(value, list) else round(value, _PLACES)
 
 
-def _collection(features: list[dict[str, Any]]) -> str:
-    collection = {"type": "FeatureCollection", "features": features}
-    return json.dumps(collection, ensure_ascii=False, separators=(",", ":"))
+def _texts(key: str, features: list[dict[str, Any]]) -> dict[str, str]:
+    return {
+        feature["properties"][key]: json.dumps(feature, ensure_ascii=False, separators=(",", ":"))
+        for feature in features
+    }

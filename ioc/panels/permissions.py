@@ -2,6 +2,8 @@
 
 Any client can call any callback with any arguments, so each one declares the permission that it needs, here, and gets
 the Principal as its first argument. `verify` fails the start for one that was registered past this class.
+
+Refused: arguments of other types than the callback's own annotations say.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,10 +12,12 @@ from typing import Any
 from dash import Dash
 from dash._callback import GLOBAL_CALLBACK_LIST
 from dash.dependencies import DashDependency
+from dash.exceptions import PreventUpdate
 from starlette.exceptions import HTTPException
 
 from ioc.errors import IocError
 from ioc.model.access import Permission, Principal
+from ioc.panels.calls import Arguments, CallbackFailed
 
 Answer = Callable[..., Awaitable[Any]]
 
@@ -37,11 +41,19 @@ class Callbacks:
         """
 
         def register(answer: Answer) -> Answer:
+            arguments = Arguments(answer)
+
             async def guarded(*values: Any) -> Any:
                 who = self._principal()
                 if not who.may(permission):
                     raise HTTPException(403, f"{who.name} may not {permission.value}.")
-                return await answer(who, *values)
+                arguments.check(values)
+                try:
+                    return await answer(who, *values)
+                except (IocError, HTTPException, PreventUpdate):
+                    raise
+                except Exception as error:
+                    raise CallbackFailed(f"A callback failed: {type(error).__name__}.") from error
 
             before = set(self._app.callback_map) | {entry["output"] for entry in GLOBAL_CALLBACK_LIST}
             self._app.callback(*dependencies)(guarded)

@@ -19,7 +19,7 @@ from ioc.feeds import FEEDS, KPIS
 from ioc.model.access import Principal
 from ioc.model.places import Centre
 from ioc.operations.intake import Intake
-from ioc.operations.places import Province, seen_centres
+from ioc.operations.places import Province, seen_centres, seen_places
 from ioc.operations.views import Page, View, view_document
 from ioc.panels import document as shapes
 from ioc.panels.app import csp_script_hashes, mount
@@ -88,6 +88,7 @@ def build_app(settings: Settings, store: Store, broker: Broker, *, clock: Callab
         principal=signed_in,
         views=_views(province, clock),
         centres=_centres(province, clock),
+        places=lambda who: seen_places(who, province, now=clock()),
         kpis=KPIS,
         feeds={feed.id: feed.title for feed in FEEDS.values()},
         now=clock,

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ioc.model.access import Principal
 from ioc.model.places import Centre
 from ioc.model.series import Better, Kpi, Text
 from ioc.panels.document import Card, Point, Segment, SourceRow, UnitRow, View
@@ -121,6 +122,11 @@ def _rows(name: str) -> list[dict[str, str]]:
 
 def centres() -> list[Centre]:
     return [Centre(row["id"], row["title_vi"], row["title_en"], row["parent"] or None) for row in _rows("centres.csv")]
+
+
+def places(_who: Principal) -> frozenset[str]:
+    """What maps may show: the whole province."""
+    return frozenset(row["id"] for name in ("units.csv", "assets.csv") for row in _rows(name))
 
 
 def covered(centre: str) -> list[dict[str, str]]:

@@ -140,6 +140,7 @@ class Gallery:
             principal=_principal,
             views=self.document,
             centres=lambda who: [one for one in factories.centres() if one.id in who.centres],
+            places=factories.places,
             kpis=factories.KPIS,
             feeds=factories.FEEDS,
             now=self.now,

@@ -40,6 +40,7 @@ class Centre:
             principal=lambda: self.who,
             views=self.view,
             centres=lambda who: [one for one in factories.centres() if one.id in who.centres],
+            places=factories.places,
             kpis=factories.KPIS,
             feeds=factories.FEEDS,
             now=lambda: factories.NOW,

@@ -12,7 +12,7 @@ from tests.panels.factories import PROVINCE, covered
 def _units(day: date) -> set[str]:
     geography = read_geography(PROVINCE, day)
     assert geography is not None
-    return {feature["properties"]["unit"] for feature in json.loads(geography.units)["features"]}
+    return set(geography.units)
 
 
 def test_the_units_are_those_of_the_day() -> None:
@@ -27,9 +27,20 @@ def test_roads_carry_their_assets_and_a_schematic_says_so() -> None:
     geography = read_geography(PROVINCE, date(2026, 11, 20))
     assert geography is not None
     assert geography.schematic
-    roads = json.loads(geography.roads)["features"]
+    roads = json.loads(geography.text("roads", geography.roads))["features"]
     assert {"asset", "road"} == set(roads[0]["properties"])
-    assert len(geography.units) < 100_000
+    assert len(geography.text("units", geography.units)) < 100_000
+
+
+def test_only_what_the_reader_may_see_is_drawn() -> None:
+    geography = read_geography(PROVINCE, date(2026, 11, 20))
+    assert geography is not None
+    unit, road = sorted(geography.units)[0], sorted(geography.roads)[0]
+    (shape,) = json.loads(geography.text("units", {unit, road}))["features"]
+    assert shape["properties"]["unit"] == unit
+    (line,) = json.loads(geography.text("roads", {unit, road}))["features"]
+    assert line["properties"]["asset"] == road
+    assert json.loads(geography.text("roads", ())) == {"type": "FeatureCollection", "features": []}
 
 
 def test_a_province_without_outlines_has_no_map(tmp_path: Path) -> None:
