@@ -291,7 +291,7 @@ class Settings(BaseModel):
         unit="days",
         ge=30,
         le=36_600,
-        reason="two years: what is complained about or examined a year later can still be shown; a legal hold keeps more",
+        reason="two years: what is complained about or examined a year later can be shown; a legal hold keeps more",
     )
 
     # Logs

@@ -13,6 +13,7 @@ from ioc.store.schema.access import (
     screens,
     sessions,
 )
+from ioc.store.schema.audit import audit_anchor, audit_entries, audit_head, audit_holds
 from ioc.store.schema.base import metadata
 from ioc.store.schema.streams import (
     batches,
@@ -44,6 +45,10 @@ __all__ = [
     "api_keys",
     "asset_units",
     "assets",
+    "audit_anchor",
+    "audit_entries",
+    "audit_head",
+    "audit_holds",
     "batches",
     "cases",
     "centres",
