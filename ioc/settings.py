@@ -263,6 +263,13 @@ class Settings(BaseModel):
     session_absolute: int = _setting(
         2_592_000, unit="s", ge=300, le=31_536_000, reason="a wall stays signed in for thirty days at most"
     )
+    screen_life: int = _setting(
+        7_776_000,
+        unit="s",
+        ge=3600,
+        le=31_536_000,
+        reason="how long a wall screen that is switched off stays signed in; one that is in use renews itself",
+    )
     link_life: int = _setting(
         86_400, unit="s", ge=60, le=604_800, reason="how long a one-time sign-in link waits for its only use"
     )

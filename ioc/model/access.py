@@ -62,7 +62,8 @@ class Principal:
     """A person, a source system (API key), a wall screen, or one of the centre's own programs.
 
     `centres` bounds what may be seen; `feeds` bounds what a source may send (empty: none); `units` narrows a
-    key further (empty: no further bound); `everything` is for the centre's own programs and the shell only.
+    key further (empty: no further bound); `everything` is for the centre's own programs and the shell only. `view`
+    (such as `wall:ben-cat`) is the only one that a screen may open.
     """
 
     kind: Kind
@@ -74,6 +75,7 @@ class Principal:
     units: frozenset[str] = frozenset()
     origin: Origin | None = None
     everything: bool = False
+    view: str | None = None
 
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions

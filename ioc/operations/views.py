@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ioc.errors import BadRequest
+from ioc.errors import BadRequest, Refused
 from ioc.feeds import KPIS
 from ioc.model.access import Permission, Principal
 from ioc.model.columns import Integers
@@ -96,6 +96,8 @@ class SourceRow:
 def check_view(principal: Principal, province: Province, view: View, *, now: datetime) -> Place:
     """The centre of the view, if the principal may see it today."""
     check_permission(principal, Permission.READ)
+    if principal.view is not None and principal.view != view.id:
+        raise Refused(f"The screen {principal.name} shows one view only: pair it anew to show another.")
     with province.reading() as (_, atlas):
         return atlas.find(principal, Asked(centre=view.centre), atlas.day(milliseconds(now)))
 
