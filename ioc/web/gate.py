@@ -30,9 +30,9 @@ from ioc.web.exchange import LimitedBody, Reply, Watched
 from ioc.web.forms import check_token
 from ioc.web.headers import AnswerHeaders, Hosts, cookie, read_head
 from ioc.web.identities import Clock, Identities
-from ioc.web.plain_pages import CHANGE_PASSWORD, SESSIONS, SIGN_IN, SIGN_OUT
+from ioc.web.plain_pages import CHANGE_PASSWORD, SESSIONS, SIGN_IN, SIGN_OUT, still_signed_in_page
 from ioc.web.refusals import SignInNeeded
-from ioc.web.sign_in import SignIn, still_signed_in_page
+from ioc.web.sign_in import SignIn
 
 CSRF_HEADER: Final = "X-CSRFToken"
 """Dash's renderer sends the cookie CSRF_COOKIE back in this header; the pages tell it both names."""

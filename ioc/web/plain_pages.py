@@ -93,6 +93,11 @@ def visit_of(request: Request, way: Way) -> Visit:
     return Visit(way, request.client.host if request.client else "?", agent[:_MOST_OF_AGENT])
 
 
+def still_signed_in_page(path: str) -> Response:
+    """A page that goes on to `path` by itself: what a page of ours asks for, the browser sends its cookie with."""
+    return HTMLResponse(template("continue.html").substitute(path=escape(path)))
+
+
 class Threads:
     """How many threads may hash passwords at once; the limiter is made inside the event loop that uses it.
 

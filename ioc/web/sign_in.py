@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from ioc.errors import BadRequest, IocError, NotFound, Refused
@@ -25,6 +25,7 @@ from ioc.settings import Settings
 from ioc.store.engine import Store
 from ioc.web.cookies import Cookies
 from ioc.web.identities import Clock, Identities
+from ioc.web.openid import CALLBACK, OPENID, OpenIdSignIn
 from ioc.web.own_account import OwnAccount
 from ioc.web.plain_pages import (
     LANGUAGES,
@@ -61,6 +62,9 @@ class SignIn:
         self._limits = SignInLimits()
         self._threads = Threads(_HASHES_AT_ONCE)
         self.own_account = OwnAccount(settings, store, identities, cookies, self._limits, self._threads, clock)
+        self._openid = (
+            OpenIdSignIn(settings, store, identities, cookies, clock, self._form) if settings.openid_issuer else None
+        )
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send, token: str | None, session: Session | None
@@ -85,6 +89,8 @@ class SignIn:
             return self._landing(request, path.removeprefix(f"{ONCE}/"))
         if path.startswith(f"{SIGN_IN}/assets/") and reads:
             return asset(path.removeprefix(f"{SIGN_IN}/assets/"))
+        if self._openid is not None and path in (OPENID, CALLBACK) and method == "GET":
+            return await self._openid.answer(request, token, session)
         raise NotFound("There is no such page: go to /sign-in.")
 
     async def _by_password(self, request: Request, token: str | None) -> Response:
@@ -137,7 +143,7 @@ class SignIn:
         sent = request.headers.get("x-csrftoken") or (await read_form(request)).get("csrf_token", "")
         if not compare_digest(sent.encode(), session.csrf.encode()):
             raise Refused("Signing out needs this session's token: load the page again.")
-        await to_thread.run_sync(access.sign_out, self._store, token)
+        await to_thread.run_sync(access.sign_out, self._store, token, self._clock())
         self._identities.forget(token)
         response = RedirectResponse(SIGN_IN, 303)
         self._cookies.remove_on(response)
@@ -158,11 +164,12 @@ class SignIn:
         login: str = "",
         error: IocError | None = None,
         by_link: bool = False,
+        note: str = "",
     ) -> Response:
         language = language if language in LANGUAGES else self._settings.default_language
         next_path = wanted_path(next_path, "")
         content = template("form.html").substitute(
-            error="" if error is None else error_note(error, language, "link_used" if by_link else "wrong"),
+            error=note if error is None else error_note(error, language, "link_used" if by_link else "wrong"),
             next=escape(next_path),
             language=language,
             login=escape(login[:64]),
@@ -172,7 +179,8 @@ class SignIn:
             forgotten=say("forgotten", language),
             focus_login="" if login else " autofocus",
             focus_password=" autofocus" if login else "",
-            described="" if error is None else ' aria-describedby="error"',
+            described=' aria-describedby="error"' if error or note else "",
+            openid="" if self._openid is None else self._openid.button(language, next_path),
         )
         other = urlencode({"lang": other_language(language), **({"next": next_path} if next_path else {})})
         return page(content, "sign_in", language, f"{SIGN_IN}?{other}", error)
@@ -191,8 +199,3 @@ class SignIn:
         return page(
             content, "once_title", language, f"{ONCE}/{quote(token[:128])}?lang={other_language(language)}", None
         )
-
-
-def still_signed_in_page(path: str) -> Response:
-    """A page that goes on to `path` by itself: what a page of ours asks for, the browser sends its cookie with."""
-    return HTMLResponse(template("continue.html").substitute(path=escape(path)))

@@ -80,6 +80,24 @@ WORDS: Final[dict[str, Text]] = {
     "session_by_link": Text("bằng liên kết", "by link"),
     "session_by_openid": Text("bằng tài khoản của cơ quan", "by organisation account"),
     "browser_unknown": Text("Trình duyệt không rõ", "Unknown browser"),
+    "or": Text("hoặc", "or"),
+    "openid_button": Text("Đăng nhập bằng {provider}", "Sign in with {provider}"),
+    "openid_away": Text(
+        "Hiện chưa đăng nhập được bằng {provider}. Hãy thử lại sau ít phút, hoặc đăng nhập bằng mật khẩu.",
+        "Signing in with {provider} does not work at the moment. Try again in a few minutes, or use your password.",
+    ),
+    "openid_unknown": Text(
+        "Trung tâm chưa biết tài khoản này. Hãy nhờ quản trị viên của trung tâm thêm bạn vào.",
+        "This centre does not know that account. Ask the administrator of your centre to add you.",
+    ),
+    "openid_failed": Text(
+        "Việc đăng nhập bằng {provider} chưa hoàn tất. Hãy thử lại.",
+        "Signing in with {provider} was not completed. Please try again.",
+    ),
+    "openid_cancelled": Text(
+        "Bạn đã hủy đăng nhập bằng {provider}.",
+        "You cancelled signing in with {provider}.",
+    ),
     "once_title": Text("Vào trung tâm điều hành", "Enter the operations centre"),
     "once_text": Text(
         "Liên kết này chỉ dùng được một lần.",
