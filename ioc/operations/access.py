@@ -15,6 +15,7 @@ from typing import Final
 from ioc import logs
 from ioc.errors import BadRequest, NotFound, Refused, UnknownPlace
 from ioc.model.access import ROLE_PERMISSIONS, Kind, Permission, Principal, Role, Visit
+from ioc.model.audit import Act
 from ioc.operations.administrators import check_one_remains
 from ioc.operations.gatekeeping import (
     SignInLimits,
@@ -26,6 +27,7 @@ from ioc.operations.gatekeeping import (
     token_hash,
 )
 from ioc.operations.passwords import new_password_hash
+from ioc.operations.trail import Trail, changing
 from ioc.settings import Settings
 from ioc.store import access as rows
 from ioc.store.access import Connection, Person, SessionRow
@@ -63,6 +65,14 @@ class Signed:
     csrf: str = field(repr=False)
     principal: Principal
     home: str
+
+
+class SignInRefused(Refused):
+    """Somebody could not show who they are. `person` is whom the login names, for the audit only."""
+
+    def __init__(self, sentence: str, person: Person | None) -> None:
+        super().__init__(sentence)
+        self.person = person
 
 
 def check_permission(principal: Principal, permission: Permission) -> None:
@@ -117,11 +127,12 @@ def add_person(
         must_change_password=password is not None and _must_change(principal, stays=password_stays),
         password_hash=None if password is None else new_password_hash(password, login=login, name=name),
     )
-    with store.writing() as connection:
+    with changing(store, now) as (connection, trail):
         check_centres(connection, scope)
         if rows.person_by_login(connection, login) is not None:
             raise BadRequest(f"The login {login} exists already: choose another.", rule="login_taken")
         rows.insert_person(connection, person)
+        trail.say(principal, Act.PERSON_ADDED, "person", person.id, centres=scope, details={"role": role.value})
     _log.info("person added", person=person.id, role=role.value, by=principal.id)
     return person
 
@@ -136,24 +147,26 @@ def list_people(principal: Principal, store: Store) -> tuple[Person, ...]:
 
 def disable_person(principal: Principal, store: Store, *, login: str, now: datetime) -> None:
     """Nobody signs in as that person any more; open sessions and links end."""
-    with store.writing() as connection:
+    with changing(store, now) as (connection, trail):
         person = administered(principal, connection, login)
         check_one_remains(principal, connection, replace(person, disabled_at=as_ms(now)))
         rows.disable_person(connection, person.id, as_ms(now))
+        trail.say(principal, Act.PERSON_DISABLED, "person", person.id, centres=person.centres)
     _log.info("person disabled", person=person.id, by=principal.id)
 
 
 def set_password(
-    principal: Principal, store: Store, *, login: str, password: str, password_stays: bool = False
+    principal: Principal, store: Store, *, login: str, password: str, now: datetime, password_stays: bool = False
 ) -> None:
     """Give a person another password; their sessions end. It stays, or is changed, as in `add_person`."""
     must_change = _must_change(principal, stays=password_stays)
     with store.reading() as connection:
         name = administered(principal, connection, login).name
     hashed = new_password_hash(password, login=normal_login(login), name=name)
-    with store.writing() as connection:
+    with changing(store, now) as (connection, trail):
         person = administered(principal, connection, login)
         rows.set_password(connection, person.id, hashed, must_change=must_change)
+        trail.say(principal, Act.PASSWORD_CHANGED, "person", person.id, centres=person.centres)
     _log.info("password changed", person=person.id, by=principal.id)
 
 
@@ -199,14 +212,15 @@ def sign_in(
     if usable is None or usable.password_hash is None or not fits:
         # What was typed is not logged: people type passwords into the wrong field.
         _log.warning("sign-in refused", address=visit.address)
-        raise Refused("The login or the password is wrong.")
+        raise SignInRefused("The login or the password is wrong.", person)
     limits.give_back(login, visit.address)
-    with store.writing() as connection:
+    with changing(store, now) as (connection, trail):
         if needs_new_hash(usable.password_hash):
             rows.set_password_hash(connection, usable.id, hash_password(password))
         if ended is not None:
             rows.delete_session(connection, token_hash(ended))
         signed = begin_session(connection, usable, settings, visit, now)
+        say_signed_in(trail, usable, visit)
     _log.info("signed in", person=usable.id, address=visit.address)
     return signed
 
@@ -241,10 +255,15 @@ def mark_seen(store: Store, token: str, now: datetime) -> None:
         rows.mark_seen(connection, token_hash(token), as_ms(now))
 
 
-def sign_out(store: Store, token: str) -> None:
+def sign_out(store: Store, token: str, now: datetime) -> None:
     """End a session; that of an unknown token has ended already."""
-    with store.writing() as connection:
+    with changing(store, now) as (connection, trail):
+        row = rows.session(connection, token_hash(token))
+        if row is None:
+            trail.nothing_changed()
+            return
         rows.delete_session(connection, token_hash(token))
+        trail.say(principal_of(row.person), Act.SIGN_OUT, "session", row.id, centres=row.person.centres)
 
 
 def forget_ended(principal: Principal, store: Store, settings: Settings, now: datetime) -> int:
@@ -267,6 +286,19 @@ def begin_session(connection: Connection, person: Person, settings: Settings, vi
     return Signed(token, csrf, principal_of(person), home_of(person.role, person.centres))
 
 
+def say_signed_in(trail: Trail, person: Person, visit: Visit) -> None:
+    """Enter that somebody came in, and how."""
+    trail.say(
+        principal_of(person),
+        Act.SIGN_IN,
+        "person",
+        person.id,
+        centres=person.centres,
+        address=visit.address,
+        details={"way": visit.way},
+    )
+
+
 # --- one-time links --------------------------------------------------------------------------------------------
 
 
@@ -277,12 +309,13 @@ def one_time_link(
     if not is_local_path(path):
         raise BadRequest("The path of a sign-in link must be one of this centre, like /wall/binh-duong.")
     token = new_token()
-    with store.writing() as connection:
+    with changing(store, now) as (connection, trail):
         person = administered(principal, connection, login)
         if person.disabled_at is not None:
             raise Refused(f"{person.login} is disabled: add the person anew.")
         ends_at = as_ms(now) + settings.link_life * 1000
         rows.insert_link(connection, token_hash(token), person.id, path, ends_at=ends_at)
+        trail.say(principal, Act.LINK_MADE, "person", person.id, centres=person.centres)
     return token
 
 
@@ -295,7 +328,7 @@ def redeem(
         # Guesses by strangers must not queue up for the lock that ingest writes under.
         if not rows.link_exists(connection, token_hash(token)):
             raise refused
-    with store.writing() as connection:
+    with changing(store, now) as (connection, trail):
         used = rows.use_link(connection, token_hash(token), as_ms(now))
         if used is None or used[0].disabled_at is not None:
             raise refused
@@ -303,6 +336,7 @@ def redeem(
         if ended is not None:
             rows.delete_session(connection, token_hash(ended))
         signed = begin_session(connection, person, settings, visit, now)
+        say_signed_in(trail, person, visit)
     _log.info("signed in by link", person=person.id)
     return signed, path
 

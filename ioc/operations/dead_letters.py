@@ -35,12 +35,14 @@ from ioc.feeds import FEEDS
 from ioc.feeds.feed import Feed
 from ioc.feeds.judging import Unusable, judged, messages_of
 from ioc.model.access import Permission, Principal
+from ioc.model.audit import Act
 from ioc.model.origins import Origin
 from ioc.model.windows import SECOND
 from ioc.operations.access import check_may_send, check_permission
 from ioc.operations.intake import Intake, judge, without_personal_fields
 from ioc.operations.keys import sender_of
 from ioc.operations.places import Atlas, milliseconds
+from ioc.operations.trail import changing
 from ioc.store import dead_letter_reading as rows
 from ioc.store.dead_letter_reading import CountRow, KeptLetter, LetterRow, Wanted
 from ioc.store.engine import Store
@@ -97,13 +99,14 @@ def list_letters(principal: Principal, store: Store, wanted: Wanted, *, limit: i
         )
 
 
-def show_letter(principal: Principal, store: Store, letter: int) -> KeptLetter:
+def show_letter(principal: Principal, store: Store, letter: int, *, now: datetime) -> KeptLetter:
     """One letter with what is kept of its bytes."""
     check_permission(principal, Permission.DEAD_LETTERS)
-    with store.reading() as connection:
+    with changing(store, now) as (connection, trail):
         found = rows.read_letters(connection, [letter]).get(letter)
-    if found is None:
-        raise NotFound(f"There is no dead letter {letter}: `dead-letters list` shows those that are kept.")
+        if found is None:
+            raise NotFound(f"There is no dead letter {letter}: `dead-letters list` shows those that are kept.")
+        trail.say(principal, Act.DEAD_LETTER_SEEN, "dead-letter", str(letter))
     _log.warning("a dead letter is looked at", letter=letter, by=principal.id)
     return found
 
@@ -135,7 +138,7 @@ def replay(
     replaying = _Replay(intake, atlas, senders, milliseconds(now), choices)
     outcomes = tuple(replaying.take(letter, known.get(letter)) for letter in wanted)
     if not choices.dry_run:
-        replaying.send(principal)
+        replaying.send(principal, now)
     return outcomes
 
 
@@ -161,14 +164,15 @@ class _Replay:
         self.taken.setdefault(feed.topic, []).append((letter, record))
         return Outcome(letter, True, words)
 
-    def send(self, principal: Principal) -> None:
+    def send(self, principal: Principal, now: datetime) -> None:
         """Append what was taken, and mark it."""
         store = self.intake.province.store
         for topic, taken in self.taken.items():
             letters = [letter for letter, _ in taken]
             _log.warning("dead letters are sent again", letters=letters, by=principal.id)
-            with store.writing() as connection:
+            with changing(store, now) as (connection, trail):
                 rows.begin_replay(connection, letters, self.now, anew=self.choices.again)
+                trail.say(principal, Act.DEAD_LETTERS_REPLAYED, "topic", topic, details={"letters": letters})
             self.intake.broker.append(topic, [record for _, record in taken], self.now)
             with store.writing() as connection:
                 rows.mark_replayed(connection, letters, self.now)

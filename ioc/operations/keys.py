@@ -13,10 +13,12 @@ from ioc import logs
 from ioc.errors import BadRequest, NotFound, Refused, UnknownPlace
 from ioc.feeds import FEEDS
 from ioc.model.access import Kind, Permission, Principal, system_principal
+from ioc.model.audit import Act
 from ioc.model.origins import Origin
 from ioc.operations.access import administers, as_ms, check_administers, check_centres, check_permission
 from ioc.operations.coverage import units_ever_covered
 from ioc.operations.gatekeeping import new_token, token_hash
+from ioc.operations.trail import changing
 from ioc.settings import Settings
 from ioc.store import access as rows
 from ioc.store.access import Connection, KeyRow
@@ -72,7 +74,7 @@ def add_key(
         centres=key.centres,
         created_at=as_ms(now),
     )
-    with store.writing() as connection:
+    with changing(store, now) as (connection, trail):
         if unknown := key.units - rows.known_units(connection, key.units):
             raise UnknownPlace(f"There is no unit {', '.join(sorted(unknown))}: GET /api/v1/units lists them.")
         known = rows.key_by_name(connection, key.name)
@@ -83,18 +85,32 @@ def add_key(
             rows.replace_key(connection, replace(row, id=known.id), token_hash(token))
         else:
             raise BadRequest(f"A key named {key.name} exists already: choose another name.", rule="key_taken")
+        trail.say(
+            principal,
+            Act.KEY_ADDED if known is None else Act.KEY_CHANGED,
+            "key",
+            key.name,
+            centres=key.centres if known is None else key.centres | known.centres,
+            details={
+                "origin": key.origin.slug,
+                "may": sorted(key.may),
+                "feeds": sorted(key.feeds),
+                "units": len(key.units),
+            },
+        )
     _log.info("API key made", source=key.name, origin=key.origin.slug, by=principal.id)
     return token
 
 
 def revoke_key(principal: Principal, store: Store, *, name: str, now: datetime) -> None:
     """The key is worth nothing any more; what it sent stays."""
-    with store.writing() as connection:
+    with changing(store, now) as (connection, trail):
         key = rows.key_by_name(connection, name)
         if key is None:
             raise NotFound(f"There is no key named {name}: `key list` shows those that exist.")
         check_administers(principal, key.centres)
         rows.revoke_key(connection, key.id, as_ms(now))
+        trail.say(principal, Act.KEY_REVOKED, "key", key.name, centres=key.centres)
     _log.info("API key revoked", source=name, by=principal.id)
 
 

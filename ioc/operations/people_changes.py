@@ -12,6 +12,7 @@ from datetime import datetime
 from ioc import logs
 from ioc.errors import NotFound, Refused
 from ioc.model.access import Principal, Role
+from ioc.model.audit import Act
 from ioc.operations.access import (
     administered,
     as_ms,
@@ -23,6 +24,7 @@ from ioc.operations.access import (
 )
 from ioc.operations.administrators import check_one_remains
 from ioc.operations.gatekeeping import new_token, token_hash
+from ioc.operations.trail import changing
 from ioc.settings import Settings
 from ioc.store import access as rows
 from ioc.store import people_changes as changes
@@ -59,17 +61,31 @@ def change_person(
     role: Role,
     centres: Iterable[str],
     language: str,
+    now: datetime,
 ) -> Person:
     """Give a person another name, role, language or other centres; what is open of them follows within seconds."""
     scope = frozenset(centres)
     check_description(name, scope, language)
     check_administers(principal, scope)
-    with store.writing() as connection:
+    with changing(store, now) as (connection, trail):
         person = administered(principal, connection, login)
         check_centres(connection, scope)
         after = replace(person, name=name.strip(), role=role, centres=scope, language=language)
         check_one_remains(principal, connection, after)
         changes.update_person(connection, after)
+        trail.say(
+            principal,
+            Act.PERSON_CHANGED,
+            "person",
+            person.id,
+            centres=person.centres | scope,
+            details={
+                "role": role.value,
+                "role_before": person.role.value,
+                "centres": sorted(scope),
+                "centres_before": sorted(person.centres),
+            },
+        )
     _log.info("person changed", person=person.id, role=role.value, centres=sorted(scope), by=principal.id)
     return after
 
@@ -80,7 +96,7 @@ def reset_password(principal: Principal, store: Store, settings: Settings, *, lo
     Whoever signs in by it must set a new password first.
     """
     token = new_token()
-    with store.writing() as connection:
+    with changing(store, now) as (connection, trail):
         person = administered(principal, connection, login)
         if person.disabled_at is not None:
             raise Refused(f"{person.login} is disabled: add the person anew.")
@@ -88,6 +104,14 @@ def reset_password(principal: Principal, store: Store, settings: Settings, *, lo
         ends_at = as_ms(now) + settings.link_life * 1000
         rows.insert_link(
             connection, token_hash(token), person.id, home_of(person.role, person.centres), ends_at=ends_at
+        )
+        trail.say(
+            principal,
+            Act.PASSWORD_CHANGED,
+            "person",
+            person.id,
+            centres=person.centres,
+            details={"is_taken_back": True},
         )
     _log.info("password taken back", person=person.id, by=principal.id)
     return token

@@ -13,9 +13,11 @@ from typing import Literal
 from ioc import logs
 from ioc.errors import BadRequest, NotFound, Refused
 from ioc.model.access import Kind, Permission, Principal, Visit
+from ioc.model.audit import Act
 from ioc.operations.access import Signed, administered, administers, begin_session, is_open
 from ioc.operations.gatekeeping import SignInLimits, check_password, token_hash
 from ioc.operations.passwords import new_password_hash
+from ioc.operations.trail import changing
 from ioc.settings import Settings
 from ioc.store import access as rows
 from ioc.store.access import Connection, Person, SessionRow
@@ -48,21 +50,26 @@ def sessions_of(
     return tuple(_shown(row) for row in found if is_open(row, settings, now))
 
 
-def end_session(principal: Principal, store: Store, *, id_: str) -> None:
+def end_session(principal: Principal, store: Store, *, id_: str, now: datetime) -> None:
     """End a session of one's own, or of somebody whom one administers; it is let in for five seconds more at most."""
-    with store.writing() as connection:
+    with changing(store, now) as (connection, trail):
         row = rows.session_by_id(connection, id_)
         if row is None or not _may_end(principal, row.person):
             raise NotFound("There is no such session: it may have ended already.")
         rows.delete_session_by_id(connection, id_)
+        whose = {"person": row.person.id}
+        trail.say(principal, Act.SESSION_ENDED, "session", id_, centres=row.person.centres, details=whose)
     _log.info("session ended", person=row.person.id, by=principal.id)
 
 
-def end_sessions_of(principal: Principal, store: Store, *, login: str | None = None, but: str = "") -> int:
+def end_sessions_of(
+    principal: Principal, store: Store, *, now: datetime, login: str | None = None, but: str = ""
+) -> int:
     """End all sessions of the person of that login, or one's own, but the one of that id; how many there were."""
-    with store.writing() as connection:
+    with changing(store, now) as (connection, trail):
         person = _whose(principal, connection, login)
         ended = rows.delete_sessions_of(connection, person.id, but=but)
+        trail.say(principal, Act.SESSION_ENDED, "person", person.id, centres=person.centres, details={"count": ended})
     _log.info("sessions ended", person=person.id, sessions=ended, by=principal.id)
     return ended
 
@@ -105,12 +112,21 @@ def change_own_password(
     if check_password(person.password_hash, new):
         raise BadRequest("The new password is the old one: choose another.", rule="password_same")
     hashed = new_password_hash(new, login=person.login, name=person.name)
-    with store.writing() as connection:
+    with changing(store, now) as (connection, trail):
         # Meanwhile somebody may have ended this session, or taken the password back.
         current = _own_session(principal, connection, token).person
         if current.password_hash != person.password_hash or current.disabled_at is not None:
             raise Refused("The password was changed by somebody else in the meantime: sign in again.")
         rows.set_password(connection, person.id, hashed, must_change=False)
+        trail.say(
+            principal,
+            Act.PASSWORD_CHANGED,
+            "person",
+            person.id,
+            centres=current.centres,
+            address=visit.address,
+            details={"is_own": True},
+        )
         signed = begin_session(connection, current, settings, Visit(row.visit.way, visit.address, visit.agent), now)
     _log.info("password changed", person=person.id, by=principal.id)
     return signed

@@ -97,7 +97,7 @@ def user_disable(settings: Settings, login: str) -> None:
 
 
 def user_password(settings: Settings, login: str, password: str) -> None:
-    _with_store(settings, lambda store: access.set_password(_SHELL, store, login=login, password=password))
+    _with_store(settings, lambda store: access.set_password(_SHELL, store, login=login, password=password, now=_now()))
 
 
 def user_link(settings: Settings, login: str, path: str | None = None) -> str:

@@ -60,7 +60,7 @@ def list_letters(settings: Settings, chosen: Filter, limit: int, out: TextIO = s
 
 
 def show_letter(settings: Settings, letter: int, out: TextIO = sys.stdout) -> int:
-    found = _with_store(settings, lambda store: operations.show_letter(_SHELL, store, letter))
+    found = _with_store(settings, lambda store: operations.show_letter(_SHELL, store, letter, now=_now()))
     out.writelines(f"{line}\n" for line in _described(found))
     return 0
 

@@ -7,15 +7,19 @@ was begun and not finished.
 """
 
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from ioc import logs
 from ioc.broker.open import open_broker
 from ioc.feeds import FEEDS, SERIES
+from ioc.model.access import system_principal
+from ioc.model.audit import Act
 from ioc.model.province_files import Province, read_province
 from ioc.model.windows import DAY
 from ioc.operations.disk import Disk
+from ioc.operations.trail import Trail, write
 from ioc.processes.clock import milliseconds_now
 from ioc.processes.keeping import keeping
 from ioc.processes.restore import require_finished
@@ -27,6 +31,8 @@ from ioc.store.rolling import begin_keeping
 from ioc.store.territory import ProvinceRow, loaded_provinces, local_offset, save_territory
 
 log = logs.get_logger("ioc.setup")
+
+_SETUP: Final = system_principal("setup")
 
 PARTITIONS: Final = 4
 """Of each topic of the embedded log; Kafka's have `kafka_partitions`."""
@@ -58,6 +64,7 @@ def main(settings: Settings) -> int:
 def _load(settings: Settings, store: Store, province: Province, folder: Path) -> None:
     """Put the province into the store unless it is there as it stands in its folder."""
     digest = _digest(folder)
+    trail = Trail()
     with store.changing_tables() as connection:
         register_series(connection, SERIES)
         if any(row.id == province.id and row.digest == digest for row in loaded_provinces(connection)):
@@ -72,6 +79,15 @@ def _load(settings: Settings, store: Store, province: Province, folder: Path) ->
         )
         save_territory(connection, row, province.territory)
         begin_keeping(connection, keeping(settings).starts(milliseconds_now(), local_offset(connection, row.loaded_at)))
+        trail.say(
+            _SETUP,
+            Act.TERRITORY_LOADED,
+            "province",
+            province.id,
+            centres=[centre.id for centre in province.territory.centres],
+            details={"digest": digest, "units": len(province.territory.units)},
+        )
+        write(connection, trail, datetime.now(UTC))
     log.info("province loaded", province=province.id, units=len(province.territory.units))
 
 

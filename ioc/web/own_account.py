@@ -207,10 +207,10 @@ class OwnAccount:
 
         def end() -> None:
             if ended == "others":
-                sessions.end_sessions_of(who, self._store, but=session.id)
+                sessions.end_sessions_of(who, self._store, but=session.id, now=self._clock())
                 return
             try:
-                sessions.end_session(who, self._store, id_=ended)
+                sessions.end_session(who, self._store, id_=ended, now=self._clock())
             except NotFound:
                 return  # ended meanwhile: the list that follows says so
 

@@ -128,7 +128,7 @@ def test_an_administrator_acts_within_their_own_centres(centre: Centre) -> None:
             add(elsewhere)
     add(["ben-cat"])
     with pytest.raises(Refused):
-        access.set_password(boss, centre.store, login="lan", password=PASSWORD)
+        access.set_password(boss, centre.store, login="lan", password=PASSWORD, now=NOON)
     with pytest.raises(Refused):
         access.disable_person(boss, centre.store, login="lan", now=NOON)
     with pytest.raises(Refused):
@@ -145,7 +145,7 @@ def test_nobody_else_administers(centre: Centre, role: Role) -> None:
     with pytest.raises(Refused):
         access.list_people(who, centre.store)
     with pytest.raises(Refused):
-        access.set_password(who, centre.store, login="moi", password=PASSWORD)
+        access.set_password(who, centre.store, login="moi", password=PASSWORD, now=NOON)
     with pytest.raises(Refused):
         access.forget_ended(who, centre.store, centre.settings, NOON)
     with pytest.raises(Refused):

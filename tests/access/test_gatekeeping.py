@@ -55,7 +55,7 @@ def test_a_new_password_ends_open_sessions(store: Store) -> None:
     settings = Settings.load({})
     signed = access.sign_in(store, SignInLimits(), settings, login="lan", password=PASSWORD, visit=HERE, now=NOON)
     assert access.find_session(store, signed.token, settings, NOON) is not None
-    access.set_password(ROOT, store, login="lan", password="another long password")
+    access.set_password(ROOT, store, login="lan", password="another long password", now=NOON)
     assert access.find_session(store, signed.token, settings, NOON) is None
 
 

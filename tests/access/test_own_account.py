@@ -40,7 +40,7 @@ async def change(browser: httpx.AsyncClient, old: str, new: str, **more: str) ->
 async def test_a_given_password_opens_nothing_but_the_page_that_changes_it(
     centre: Centre, browser: httpx.AsyncClient
 ) -> None:
-    access.set_password(ROOT, centre.store, login="lan", password=GIVEN)
+    access.set_password(ROOT, centre.store, login="lan", password=GIVEN, now=NOON)
     await sign_in(browser, GIVEN)
     answer = await browser.get("/wall/binh-duong?lang=en", headers=PAGE)
     assert answer.status_code == 303
@@ -72,7 +72,7 @@ async def test_a_given_password_opens_nothing_but_the_page_that_changes_it(
 
 
 async def test_who_must_change_may_also_leave(centre: Centre, browser: httpx.AsyncClient) -> None:
-    access.set_password(ROOT, centre.store, login="lan", password=GIVEN)
+    access.set_password(ROOT, centre.store, login="lan", password=GIVEN, now=NOON)
     await sign_in(browser, GIVEN)
     assert (await browser.post("/sign-out", data=filled(browser))).headers["location"] == "/sign-in"
 
@@ -99,7 +99,7 @@ def test_only_the_shell_sets_passwords_that_stay(centre: Centre) -> None:
         boss, centre.store, login="moi", name="x", role=Role.VIEWER, centres=["ben-cat"], password=GIVEN, now=NOON
     )
     with pytest.raises(Refused):
-        access.set_password(boss, centre.store, login="moi", password=OWN, password_stays=True)
+        access.set_password(boss, centre.store, login="moi", password=OWN, now=NOON, password_stays=True)
     changed = {one.login: one.must_change_password for one in access.list_people(ROOT, centre.store)}
     assert changed == {"lan": False, "moi": True, "quan.tri": False}
 
@@ -231,15 +231,15 @@ async def test_nobody_ends_a_session_of_somebody_else(centre: Centre, lan: httpx
     (own,) = sessions.sessions_of(who, centre.store, centre.settings, now=NOON)
     for principal, id_ in ((who, foreign.id), (boss_principal, own.id), (who, "s-nothing")):
         with pytest.raises(NotFound):
-            sessions.end_session(principal, centre.store, id_=id_)
+            sessions.end_session(principal, centre.store, id_=id_, now=NOON)
     for principal, login in ((who, "quan.tri"), (who, "lan"), (boss_principal, "lan")):
         with pytest.raises(Refused):
             sessions.sessions_of(principal, centre.store, centre.settings, login=login, now=NOON)
         with pytest.raises(Refused):
-            sessions.end_sessions_of(principal, centre.store, login=login)
+            sessions.end_sessions_of(principal, centre.store, login=login, now=NOON)
     with pytest.raises(BadRequest):
         sessions.sessions_of(Principal(Kind.SOURCE, "lan", "lan"), centre.store, centre.settings, now=NOON)
-    sessions.end_session(ROOT, centre.store, id_=own.id)
+    sessions.end_session(ROOT, centre.store, id_=own.id, now=NOON)
     assert sessions.sessions_of(who, centre.store, centre.settings, now=NOON) == ()
 
 
@@ -258,7 +258,7 @@ async def test_another_web_process_lets_an_ended_session_in_for_five_seconds_at_
     async with other.browser() as browser:
         assert (await browser.get("/who", headers=cookies)).status_code == 200
         await lan.post("/sign-in/sessions", data=filled(lan, end="others"))
-        sessions.end_sessions_of(ROOT, centre.store, login="lan")
+        sessions.end_sessions_of(ROOT, centre.store, login="lan", now=NOON)
         other.clock.turn(5)
         assert (await browser.get("/who", headers=cookies)).status_code == 401
 

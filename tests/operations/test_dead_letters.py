@@ -144,13 +144,13 @@ def test_a_letter_is_shown_with_its_bytes_and_its_place_in_the_log(rows: Rows) -
     write(rows, traffic(NEW), key=b"the key", source="s1", origin=str(int(Origin.REPLAY)))
     ingest(rows)
     (row,) = letters(rows)
-    found = show_letter(SHELL, rows.small.store, row.id)
+    found = show_letter(SHELL, rows.small.store, row.id, now=LATER)
     assert (found.body, found.key, found.row) == (traffic(NEW), b"the key", row)
     assert (row.topic, row.offset, row.origin, row.size, row.is_whole) == (
         "ioc.traffic", 0, Origin.REPLAY, len(traffic(NEW)), True,
     )  # fmt: skip
     with pytest.raises(NotFound, match="list"):
-        show_letter(SHELL, rows.small.store, row.id + 1)
+        show_letter(SHELL, rows.small.store, row.id + 1, now=LATER)
 
 
 ADMINISTRATOR = replace(reader("c-all"), permissions=frozenset(Permission) - {Permission.DEAD_LETTERS})
@@ -162,7 +162,7 @@ def test_bytes_and_sending_again_need_their_own_permission(rows: Rows, who: Prin
     ingest(rows)
     (row,) = letters(rows)
     for act in (
-        lambda: show_letter(who, rows.small.store, row.id),
+        lambda: show_letter(who, rows.small.store, row.id, now=LATER),
         lambda: waiting_letters(who, rows.small.store, ALL),
         lambda: replay(who, rows.intake, [row.id], now=LATER),
     ):
@@ -190,7 +190,7 @@ def test_each_look_and_each_replay_is_written_down_without_content(
     add_asset(rows)
     (row,) = letters(rows)
     audit.clear()
-    show_letter(SHELL, rows.small.store, row.id)
+    show_letter(SHELL, rows.small.store, row.id, now=LATER)
     send(rows, row.id)
     assert [(one["event"], one.get("letter", one.get("letters")), one["by"]) for one in audit] == [
         ("a dead letter is looked at", row.id, "system:shell"),
