@@ -12,8 +12,10 @@ from datetime import datetime
 from ioc import logs
 from ioc.errors import Refused
 from ioc.model.access import Visit
-from ioc.operations.access import Signed, as_ms, begin_session, normal_login
+from ioc.model.audit import Act
+from ioc.operations.access import Signed, as_ms, begin_session, normal_login, say_signed_in
 from ioc.operations.gatekeeping import token_hash
+from ioc.operations.trail import changing
 from ioc.settings import Settings
 from ioc.store import access as people
 from ioc.store import external_people as rows
@@ -58,7 +60,7 @@ def sign_in_external(
     with store.reading() as connection:
         # Strangers must not queue up for the lock that ingest writes under.
         _person_of(connection, identity, visit)
-    with store.writing() as connection:
+    with changing(store, now) as (connection, trail):
         rows.lock_login(connection, normal_login(identity.login or ""))
         person, is_new = _person_of(connection, identity, visit)
         if is_new:
@@ -66,6 +68,9 @@ def sign_in_external(
         if ended is not None:
             people.delete_session(connection, token_hash(ended))
         signed = begin_session(connection, person, settings, visit, now)
+        if is_new:
+            trail.say(signed.principal, Act.IDENTITY_LINKED, "person", person.id, centres=person.centres)
+        say_signed_in(trail, person, visit)
     if is_new:
         _log.info("person linked to an account of the OpenID provider", person=person.id)
     _log.info("signed in through OpenID", person=person.id, address=visit.address)

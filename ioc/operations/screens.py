@@ -14,8 +14,10 @@ from typing import Final
 from ioc import logs
 from ioc.errors import BadRequest, NotFound, Refused
 from ioc.model.access import Kind, Permission, Principal
+from ioc.model.audit import Act
 from ioc.operations.access import administers, as_ms, check_administers, check_centres, check_permission
 from ioc.operations.gatekeeping import new_token, token_hash
+from ioc.operations.trail import changing
 from ioc.operations.views import Page, View
 from ioc.settings import Settings
 from ioc.store import screens as rows
@@ -73,11 +75,12 @@ def add_screen(
         ends_at=as_ms(now),
         pairing_ends_at=as_ms(now) + settings.link_life * 1000,
     )
-    with store.writing() as connection:
+    with changing(store, now) as (connection, trail):
         check_centres(connection, frozenset({centre}))
         if rows.screen_by_name(connection, name) is not None:
             raise BadRequest(f"A screen named {name} exists already: choose another name.", rule="screen_taken")
         rows.insert_screen(connection, screen, token_hash(token))
+        trail.say(principal, Act.SCREEN_ADDED, "screen", screen.id, centres=[centre], details={"page": page})
     _log.info("screen added", screen=screen.id, centre=centre, page=page, by=principal.id)
     return token
 
@@ -93,18 +96,20 @@ def list_screens(principal: Principal, store: Store) -> tuple[ScreenRow, ...]:
 def renew_screen(principal: Principal, store: Store, settings: Settings, *, name: str, now: datetime) -> str:
     """Another pairing token, for a new browser; the one before goes on until then. A revoked screen opens again."""
     token = new_token()
-    with store.writing() as connection:
+    with changing(store, now) as (connection, trail):
         screen = _administered(principal, connection, name)
         rows.offer_pairing(connection, screen.id, token_hash(token), ends_at=as_ms(now) + settings.link_life * 1000)
+        trail.say(principal, Act.SCREEN_RENEWED, "screen", screen.id, centres=[screen.centre])
     _log.info("screen renewed", screen=screen.id, by=principal.id)
     return token
 
 
 def revoke_screen(principal: Principal, store: Store, *, name: str, now: datetime) -> None:
     """The screen and its pairing link are worth nothing any more; what it shows ends within seconds."""
-    with store.writing() as connection:
+    with changing(store, now) as (connection, trail):
         screen = _administered(principal, connection, name)
         rows.revoke_screen(connection, screen.id, as_ms(now))
+        trail.say(principal, Act.SCREEN_REVOKED, "screen", screen.id, centres=[screen.centre])
     _log.info("screen revoked", screen=screen.id, by=principal.id)
 
 
@@ -119,11 +124,12 @@ def pair_screen(store: Store, settings: Settings, *, token: str, now: datetime) 
         # Guesses by strangers must not queue up for the lock that ingest writes under.
         if not rows.pairing_exists(connection, hashed):
             raise refused
-    with store.writing() as connection:
+    with changing(store, now) as (connection, trail):
         ends_at = as_ms(now) + settings.screen_life * 1000
         screen = rows.use_pairing(connection, hashed, token_hash(own), csrf, now=as_ms(now), ends_at=ends_at)
-    if screen is None:
-        raise refused
+        if screen is None:
+            raise refused
+        trail.say(_principal(screen), Act.SCREEN_PAIRED, "screen", screen.id, centres=[screen.centre])
     _log.info("screen paired", screen=screen.id)
     return Paired(own, csrf, _path(screen))
 
