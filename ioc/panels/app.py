@@ -114,6 +114,7 @@ def mount(
         Input("panels-address", "pathname"),
         Input("panels-address", "search"),
         permission=Permission.READ,
+        for_screens=True,
     )(pages.answer)
     callbacks.verify()
     # Dash does this before the first request to one of its own routes; ours must not find the list of assets empty.

@@ -16,7 +16,7 @@ from dash.exceptions import PreventUpdate
 from starlette.exceptions import HTTPException
 
 from ioc.errors import IocError
-from ioc.model.access import Permission, Principal
+from ioc.model.access import Kind, Permission, Principal
 from ioc.panels.calls import Arguments, CallbackFailed
 
 Answer = Callable[..., Awaitable[Any]]
@@ -34,8 +34,12 @@ class Callbacks:
         self._principal = principal
         self._declared: dict[str, Permission] = {}
 
-    def add(self, *dependencies: DashDependency, permission: Permission) -> Callable[[Answer], Answer]:
+    def add(
+        self, *dependencies: DashDependency, permission: Permission, for_screens: bool = False
+    ) -> Callable[[Answer], Answer]:
         """Register a coroutine function; it is called with the Principal, then the values of the dependencies.
+
+        A wall screen, which nobody touches, may call it only if that is declared too.
 
         Coroutines only: Dash runs a plain function on the event loop, where one slow read would stop all screens.
         """
@@ -45,7 +49,7 @@ class Callbacks:
 
             async def guarded(*values: Any) -> Any:
                 who = self._principal()
-                if not who.may(permission):
+                if not who.may(permission) or (who.kind is Kind.SCREEN and not for_screens):
                     raise HTTPException(403, f"{who.name} may not {permission.value}.")
                 arguments.check(values)
                 try:

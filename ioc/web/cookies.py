@@ -25,6 +25,15 @@ class Cookies:
     def session_header(self, token: str) -> str:
         return f"{self.session}={token}; HttpOnly; {self._flags(self.life_s)}"
 
+    @property
+    def screen(self) -> str:
+        return "__Host-ioc_screen" if self.secure else "ioc_screen"
+
+    def screen_headers(self, token: str, csrf: str) -> tuple[str, str]:
+        """What a paired browser keeps; the page sets it again each time, so that it outlives any cookie."""
+        flags = self._flags(SCREEN_LIFE_S)
+        return f"{self.screen}={token}; HttpOnly; {flags}", f"{CSRF_COOKIE}={csrf}; {flags}"
+
     def csrf_header(self, csrf: str) -> str:
         return f"{CSRF_COOKIE}={csrf}; {self._flags(self.life_s)}"
 

@@ -13,7 +13,6 @@ from starlette.types import Message, Receive, Scope, Send
 
 from ioc import logs
 from ioc.errors import BadRequest
-from ioc.operations.access import Session
 from ioc.web.headers import AnswerHeaders
 from ioc.web.refusals import BodyTooLarge, answer_to
 
@@ -24,9 +23,9 @@ _log = logs.get_logger("ioc.web")
 
 
 class Watched:
-    """Whether the session behind a long answer or a WebSocket still holds."""
+    """Whether the session, or the screen's token, behind a long answer or a WebSocket still holds."""
 
-    def __init__(self, clock: Callable[[], datetime], look: Callable[[], Awaitable[Session | None]]) -> None:
+    def __init__(self, clock: Callable[[], datetime], look: Callable[[], Awaitable[object | None]]) -> None:
         self._clock = clock
         self._look = look
         self._looked_at = clock().timestamp()

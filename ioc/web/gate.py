@@ -2,7 +2,8 @@
 
 Default deny. Without a session cookie or an API key only health, the sign-in pages and what they load are answered;
 the application behind the gate is not even asked. A request that passes carries its Principal in
-`scope["state"]["principal"]` and in `current_principal`.
+`scope["state"]["principal"]` and in `current_principal`. A paired wall screen reaches its one page and what that asks
+for (screen_door.py).
 
 Refused: host names that are not ours, bodies above the limit, changes by cookie without the session's CSRF token or
 from a foreign page, cookie and key at once, keys anywhere but at the API, and WebSockets before they are accepted.
@@ -30,8 +31,9 @@ from ioc.web.exchange import LimitedBody, Reply, Watched
 from ioc.web.forms import check_token
 from ioc.web.headers import AnswerHeaders, Hosts, cookie, read_head
 from ioc.web.identities import Clock, Identities
-from ioc.web.plain_pages import CHANGE_PASSWORD, SESSIONS, SIGN_IN, SIGN_OUT, still_signed_in_page
+from ioc.web.plain_pages import CHANGE_PASSWORD, SCREEN, SESSIONS, SIGN_IN, SIGN_OUT, still_signed_in_page
 from ioc.web.refusals import SignInNeeded
+from ioc.web.screen_door import ScreenDoor, check_screen_request
 from ioc.web.sign_in import SignIn
 
 CSRF_HEADER: Final = "X-CSRFToken"
@@ -92,6 +94,7 @@ class Gate:
         self._cookies = Cookies(secure=over_tls, life_s=settings.session_absolute)
         self._identities = Identities(store, settings, clock)
         self._sign_in = SignIn(settings, store, self._identities, self._cookies, clock)
+        self._screen_door = ScreenDoor(settings, store, self._identities, self._cookies, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -116,6 +119,11 @@ class Gate:
             await self._app(scope, receive, reply)
             return
         is_own_account = path in (CHANGE_PASSWORD, SESSIONS)
+        if path == SCREEN or path.startswith(SCREEN + "/"):
+            if method not in _SAFE_METHODS:
+                self._check_own_page(head, host)
+            await self._screen_door(scope, receive, reply, cookie(head, self._cookies.session))
+            return
         if (path == SIGN_IN or path.startswith(SIGN_IN + "/")) and not is_own_account:
             await self._to_sign_in(scope, receive, reply, head, host)
             return
@@ -125,7 +133,8 @@ class Gate:
         token = cookie(head, self._cookies.session)
         session = await self._identities.session(token) if token else None
         if token is None or session is None:
-            await self._turn_away(scope, receive, reply, head)
+            if not await self._as_screen(scope, receive, reply, head, host):
+                await self._turn_away(scope, receive, reply, head)
             return
         if path == SIGN_OUT:
             self._check_own_page(head, host)
@@ -157,6 +166,25 @@ class Gate:
         finally:
             current_principal.reset(before)
 
+    async def _as_screen(
+        self, scope: Scope, receive: Receive, reply: Reply, head: dict[bytes, bytes], host: str
+    ) -> bool:
+        """Answer a paired wall screen, which may ask for its one page; False if the browser is none."""
+        token = cookie(head, self._cookies.screen)
+        screen = await self._identities.screen(token) if token else None
+        if token is None or screen is None:
+            return False
+        check_screen_request(screen, scope["method"], scope["path"])
+        if scope["method"] not in _SAFE_METHODS:
+            self._check_own_page(head, host)
+            receive = await check_token(head, receive, screen.csrf, CSRF_HEADER)
+        if _is_page(scope, head):
+            for header in self._cookies.screen_headers(token, screen.csrf):
+                reply.add_header("set-cookie", header)
+        reply.watch = Watched(self._clock, lambda: self._identities.screen(token))
+        await self._pass(scope, receive, reply, screen.principal)
+        return True
+
     async def _to_sign_in(
         self, scope: Scope, receive: Receive, reply: Reply, head: dict[bytes, bytes], host: str
     ) -> None:
@@ -168,7 +196,7 @@ class Gate:
 
     async def _source(self, head: dict[bytes, bytes], path: str) -> Principal:
         """The source system of the request's API key."""
-        if cookie(head, self._cookies.session) is not None:
+        if any(cookie(head, name) is not None for name in (self._cookies.session, self._cookies.screen)):
             raise BadRequest("A request carries either the cookie of a session or an API key, never both.")
         if not (path.startswith("/api/v1/") or path == "/metrics"):
             raise SignInNeeded("API keys are good for /api/v1 and /metrics only: sign in for everything else.")

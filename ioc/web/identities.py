@@ -1,12 +1,14 @@
 """Who a cookie or an API key belongs to, without asking the store for every request, and never on the event loop.
 
-An answer is kept for five seconds: so long may a revoked key, an ended session or a disabled person still be let in.
+An answer is kept for five seconds: so long may a revoked key or screen, an ended session or a disabled person still be
+let in.
 Only those that exist are kept, so that guesses fill no memory.
 """
 
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -14,7 +16,7 @@ from anyio import CapacityLimiter, to_thread
 from ioc import logs
 from ioc.errors import StoreError
 from ioc.model.access import Principal
-from ioc.operations import access, keys
+from ioc.operations import access, keys, screens
 from ioc.operations.gatekeeping import token_hash
 from ioc.settings import Settings
 from ioc.store.engine import Store
@@ -52,7 +54,7 @@ class _Kept(Generic[_Known]):
 
 
 class Identities:
-    """Looks up sessions and keys; one for each process."""
+    """Looks up sessions, screens and keys; one for each process."""
 
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
         self._store = store
@@ -60,6 +62,7 @@ class Identities:
         self._clock = clock
         self._sessions: _Kept[access.Session] = _Kept()
         self._sources: _Kept[Principal] = _Kept()
+        self._screens: _Kept[screens.ScreenSession] = _Kept()
         self._limiter: CapacityLimiter | None = None
         self._noting: dict[bytes, asyncio.Task[None]] = {}
 
@@ -77,8 +80,23 @@ class Identities:
             if known is None:
                 return None
             self._sessions.put(key, now.timestamp(), known)
-            if access.as_ms(now) - known.seen_at >= access.SEEN_EVERY_MS and key not in self._noting:
-                self._noting[key] = asyncio.create_task(self._note(key, token, now))
+            self._note_if_due(key, known.seen_at, now, lambda: access.mark_seen(self._store, token, now))
+        return known
+
+    async def screen(self, token: str) -> screens.ScreenSession | None:
+        """The paired wall screen of a cookie, or None."""
+        if len(token) > _LONGEST_TOKEN:
+            return None
+        now = self._clock()
+        key = token_hash(token)
+        known = self._screens.get(key, now.timestamp())
+        if known is None:
+            known = await to_thread.run_sync(screens.find_screen, self._store, token, now, limiter=self._threads())
+            if known is None:
+                return None
+            self._screens.put(key, now.timestamp(), known)
+            renew = partial(screens.mark_screen_seen, self._store, self._settings, token, now, ends_at=known.ends_at)
+            self._note_if_due(key, known.seen_at, now, renew)
         return known
 
     async def source(self, token: str) -> Principal | None:
@@ -104,12 +122,16 @@ class Identities:
         """Ask the store anew about all sessions of this person, because some were ended here."""
         self._sessions.drop_where(lambda session: session.principal.id == person)
 
-    async def _note(self, key: bytes, token: str, now: datetime) -> None:
-        """Write that the session is in use, beside the request: it may wait for other writers."""
+    def _note_if_due(self, key: bytes, seen_at: int, now: datetime, note: Callable[[], None]) -> None:
+        if access.as_ms(now) - seen_at >= access.SEEN_EVERY_MS and key not in self._noting:
+            self._noting[key] = asyncio.create_task(self._note(key, note))
+
+    async def _note(self, key: bytes, note: Callable[[], None]) -> None:
+        """Write that a session or a screen is in use, beside the request: it may wait for other writers."""
         try:
-            await to_thread.run_sync(access.mark_seen, self._store, token, now, limiter=self._threads())
+            await to_thread.run_sync(note, limiter=self._threads())
         except StoreError as error:
-            _log.warning("session's use was not noted", reason=str(error))
+            _log.warning("the use of a session was not noted", reason=str(error))
         finally:
             self._noting.pop(key, None)
 

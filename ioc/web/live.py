@@ -27,6 +27,7 @@ from ioc.errors import IocError, TooMany
 from ioc.model.columns import Integers
 from ioc.operations.places import Place, Province
 from ioc.operations.views import Board, View, check_view
+from ioc.panels.requests import LIVE
 from ioc.store.packing import unpack_triples
 from ioc.store.source_reading import read_changes, read_writers
 from ioc.web.answers import Now, Reader
@@ -275,7 +276,7 @@ def live_stream(province: Province, live: Live) -> APIRouter:
     """The route GET /live."""
     router = APIRouter()
 
-    @router.get("/live", tags=["live"], summary="Server-sent events of a view: snapshot, change, tick")
+    @router.get(LIVE, tags=["live"], summary="Server-sent events of a view: snapshot, change, tick")
     async def get_live(
         who: Reader, now: Now, view: Annotated[str, Query(description="such as wall:binh-duong")]
     ) -> StreamingResponse:

@@ -26,6 +26,7 @@ SIGN_IN: Final = "/sign-in"
 SIGN_OUT: Final = "/sign-out"
 CHANGE_PASSWORD: Final = "/sign-in/password"  # noqa: S105 - a path
 SESSIONS: Final = "/sign-in/sessions"
+SCREEN: Final = "/sign-in/screen"
 LANGUAGE_COOKIE: Final = "ioc_language"  # set by the pages, when somebody switches
 LANGUAGES: Final = ("vi", "en")
 _ASSETS: Final = Path(__file__).parent / "assets"
@@ -59,6 +60,12 @@ def page(
     # Under no-referrer a form's POST says `Origin: null`; old browsers and plain HTTP have nothing else to go by.
     response.headers["Referrer-Policy"] = "same-origin"
     return response
+
+
+def redact(request: Request, path: str) -> None:
+    """Take a token out of the request's path: what the application server logs after this is `path`."""
+    request.scope["path"] = f"{path}/redacted"
+    request.scope["raw_path"] = f"{path}/redacted".encode()
 
 
 def error_note(error: IocError, language: str, otherwise: str) -> str:

@@ -104,6 +104,16 @@ WORDS: Final[dict[str, Text]] = {
         "This link works only once.",
     ),
     "once_enter": Text("Vào", "Enter"),
+    "screen_title": Text("Ghép nối màn hình", "Pair this screen"),
+    "screen_text": Text(
+        "Trình duyệt này sẽ hiển thị màn hình lớn và không mở được trang nào khác.",
+        "This browser will show the wall, and can open no other page.",
+    ),
+    "screen_pair": Text("Ghép nối", "Pair"),
+    "screen_used": Text(
+        "Liên kết ghép nối này đã được dùng hoặc đã hết hạn. Hãy xin quản trị viên liên kết mới.",
+        "This pairing link was used already or has ended. Ask the administrator for a new one.",
+    ),
     "link_used": Text(
         "Liên kết này đã được dùng hoặc đã hết hạn. Hãy xin liên kết mới, hoặc đăng nhập bằng mật khẩu.",
         "This link was used already or has ended. Ask for a new one, or sign in with your password.",
