@@ -19,21 +19,31 @@ from tests.operations.rows import NOW
 from tests.web.conftest import standing_clock
 
 _SAID = pytest.StashKey[list[str]]()
+_CAUGHT = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SAID] = []
+    config.stash[_CAUGHT] = []
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     for line in config.stash[_SAID]:
         terminalreporter.write_line(line)
+    if caught := config.stash[_CAUGHT]:
+        terminalreporter.write_line(f"Planted mistakes that the access matrix caught: {len(caught)}")
 
 
 @pytest.fixture
 def say(pytestconfig: pytest.Config) -> Callable[[str], None]:
     """Tell a line at the end of the run."""
     return pytestconfig.stash[_SAID].append
+
+
+@pytest.fixture
+def caught(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Count a planted mistake that was found."""
+    return pytestconfig.stash[_CAUGHT].append
 
 
 @dataclass

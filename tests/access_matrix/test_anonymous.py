@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from ioc.web.app import WebApp
 from tests.access_matrix.conftest import Guarded
 from tests.access_matrix.routes import found_routes, requests_to
 from tests.access_matrix.wire import ACCEPTS_PAGES, Asked, ask
@@ -18,9 +19,8 @@ def is_open(path: str) -> bool:
     return any(path == one or path.startswith(f"{one}/") for one in OPEN)
 
 
-async def answered_to_anybody(guarded: Guarded) -> tuple[int, set[str]]:
+async def answered_to_anybody(web: WebApp) -> tuple[int, set[str]]:
     """How much was asked, and which paths gave anything but 401 or the way to the sign-in page."""
-    web = guarded.build()
     open_paths: set[str] = set()
     number = 0
     async with web.server.router.lifespan_context(web.server):
@@ -44,7 +44,7 @@ def _is_no_path(asked: Asked) -> bool:
 
 @pytest.mark.slow
 def test_nobody_gets_in_without_signing_in(guarded: Guarded, say: Callable[[str], None]) -> None:
-    number, open_paths = asyncio.run(answered_to_anybody(guarded))
+    number, open_paths = asyncio.run(answered_to_anybody(guarded.build()))
     assert {path for path in open_paths if not is_open(path)} == set()
     for one in OPEN:
         assert any(path == one or path.startswith(f"{one}/") for path in open_paths), f"{one} is open no more"
