@@ -136,9 +136,16 @@ def restore(
 
 
 user_app = typer.Typer(help="People who may sign in.", no_args_is_help=True)
+screen_app = typer.Typer(help="Wall screens, which sign in for themselves.", no_args_is_help=True)
 key_app = typer.Typer(help="API keys of source systems.", no_args_is_help=True)
 app.add_typer(user_app, name="user")
+app.add_typer(screen_app, name="screen")
 app.add_typer(key_app, name="key")
+
+
+PasswordStays = Annotated[
+    bool, typer.Option("--password-stays", help="It is the person's own: they need not change it at first sign-in.")
+]
 
 
 @user_app.command("add")
@@ -149,13 +156,23 @@ def user_add(
     centre: Annotated[list[str], typer.Option(help="What they may see, e.g. ben-cat; may be repeated.")],
     language: Annotated[str | None, typer.Option(help="vi or en.")] = None,
     password: Annotated[bool, typer.Option("--password", help="Ask for a password; else by links only.")] = False,
+    password_stays: PasswordStays = False,
 ) -> None:
-    """Add somebody who may sign in."""
+    """Add somebody who may sign in; a password is changed at the first sign-in."""
     settings = _start("user", is_brief=True)
     from ioc.processes import accounts
 
     secret = _ask_password() if password else None
-    accounts.user_add(settings, login, name=name, role=role, centres=centre, password=secret, language=language)
+    accounts.user_add(
+        settings,
+        login,
+        name=name,
+        role=role,
+        centres=centre,
+        password=secret,
+        password_stays=password_stays,
+        language=language,
+    )
     typer.echo(f"{login} is added; `python -m ioc user link {login}` makes a link to sign in with.")
 
 
@@ -181,12 +198,12 @@ def user_disable(login: str) -> None:
 
 
 @user_app.command("password")
-def user_password(login: str) -> None:
+def user_password(login: str, password_stays: PasswordStays = False) -> None:
     """Give a person another password; it is asked for, or read from the standard input."""
     settings = _start("user", is_brief=True)
     from ioc.processes import accounts
 
-    accounts.user_password(settings, login, _ask_password())
+    accounts.user_password(settings, login, _ask_password(), password_stays=password_stays)
     typer.echo(f"The password of {login} is changed; their open sessions have ended.")
 
 
@@ -200,6 +217,69 @@ def user_link(
     from ioc.processes import accounts
 
     typer.echo(accounts.user_link(settings, login, path))
+
+
+@user_app.command("sessions")
+def user_sessions(login: str) -> None:
+    """Where a person is signed in: since when, last seen, how, from which address and browser."""
+    settings = _start("user", is_brief=True)
+    from ioc.processes import accounts
+
+    for one in accounts.user_sessions(settings, login):
+        times = f"{_local_time(one.began_at)}  {_local_time(one.seen_at)}"
+        typer.echo(f"{one.id}  {times}  {one.way}  {one.address}  {one.agent}")
+
+
+@user_app.command("end-sessions")
+def user_end_sessions(login: str) -> None:
+    """Sign a person out everywhere; they can sign in again."""
+    settings = _start("user", is_brief=True)
+    from ioc.processes import accounts
+
+    typer.echo(f"Sessions of {login} that have ended: {accounts.user_end_sessions(settings, login)}.")
+
+
+@screen_app.command("add")
+def screen_add(
+    name: str,
+    centre: Annotated[str, typer.Option(help="The centre that it shows, e.g. binh-duong.")],
+    page: Annotated[str, typer.Option(help="The page that it shows.")] = "wall",
+) -> None:
+    """Add a wall screen and print the link that pairs its browser, once."""
+    settings = _start("screen", is_brief=True)
+    from ioc.processes import accounts
+
+    _show_pairing_link(settings, name, accounts.screen_add(settings, name, centre=centre, page=page))
+
+
+@screen_app.command("list")
+def screen_list() -> None:
+    """All screens, and how each stands."""
+    settings = _start("screen", is_brief=True)
+    from ioc.processes import accounts
+
+    for one, state in accounts.screen_list(settings):
+        seen = "" if one.seen_at is None else f"  {_local_time(one.seen_at)}"
+        typer.echo(f"{one.name}  {one.page}:{one.centre}  {state}{seen}")
+
+
+@screen_app.command("renew")
+def screen_renew(name: str) -> None:
+    """Print a new pairing link; the browser of before goes on until another is paired."""
+    settings = _start("screen", is_brief=True)
+    from ioc.processes import accounts
+
+    _show_pairing_link(settings, name, accounts.screen_renew(settings, name))
+
+
+@screen_app.command("revoke")
+def screen_revoke(name: str) -> None:
+    """Sign a screen out; what it shows ends within seconds."""
+    settings = _start("screen", is_brief=True)
+    from ioc.processes import accounts
+
+    accounts.screen_revoke(settings, name)
+    typer.echo(f"The screen {name} is revoked.")
 
 
 @key_app.command("add")
@@ -312,6 +392,22 @@ def letters_replay(
 
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _show_pairing_link(settings: Settings, name: str, url: str) -> None:
+    """On a terminal only: elsewhere the output is a log, which others read."""
+    if sys.stdout.isatty():
+        typer.echo(f"Open this on the screen's browser (it works once):\n  {url}")
+        return
+    from ioc.processes.data_folder import write_private
+
+    path = settings.data / f"screen-{name}.txt"
+    write_private(path, url + "\n")
+    typer.echo(f"The pairing link of {name}, which works once, is in {path}")
+
+
+def _local_time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone().isoformat(sep=" ", timespec="minutes")
 
 
 def _ask_password() -> str:

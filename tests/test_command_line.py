@@ -4,6 +4,7 @@ import json
 import stat
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +87,28 @@ def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(ioc: Ioc, arguments
     assert answer.stdout == ""
     assert answer.stderr.count("\n") == 1, answer.stderr
     assert not answer.stderr.startswith("{"), json.loads(answer.stderr)
+
+
+def test_somebodys_sessions_are_listed_and_ended(ioc: Ioc) -> None:
+    ioc("user", "add", "hoa", "--name", "Hoa", "--role", "viewer", "--centre", "ben-cat")
+    assert (ioc("user", "sessions", "hoa").stdout, ioc("user", "sessions", "hoa").returncode) == ("", 0)
+    ended = ioc("user", "end-sessions", "hoa")
+    assert (ended.returncode, ended.stdout) == (0, "Sessions of hoa that have ended: 0.\n")
+    assert ioc("user", "sessions", "nobody").returncode == 2
+
+
+def test_a_screen_is_added_listed_renewed_and_revoked_and_its_link_is_in_a_private_file(ioc: Ioc) -> None:
+    added = ioc("screen", "add", "sanh-lon", "--centre", "binh-duong")
+    assert added.returncode == 0, added.stderr
+    assert "http" not in added.stdout
+    path = Path(added.stdout.rpartition(" is in ")[2].strip())
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    link = path.read_text()
+    assert link.startswith("http://127.0.0.1:8050/sign-in/screen/")
+    assert ioc("screen", "list").stdout == "sanh-lon  wall:binh-duong  waiting\n"
+    assert ioc("screen", "renew", "sanh-lon").returncode == 0
+    assert path.read_text() != link
+    assert ioc("screen", "revoke", "sanh-lon").returncode == 0
+    assert ioc("screen", "list").stdout == "sanh-lon  wall:binh-duong  revoked\n"
+    twice = ioc("screen", "add", "sanh-lon", "--centre", "binh-duong")
+    assert (twice.returncode, twice.stderr.count("\n")) == (2, 1)

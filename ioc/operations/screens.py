@@ -9,7 +9,7 @@ Refused: a pairing link used twice, a screen of a centre that is not the adminis
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from ioc import logs
 from ioc.errors import BadRequest, NotFound, Refused
@@ -111,6 +111,15 @@ def revoke_screen(principal: Principal, store: Store, *, name: str, now: datetim
         rows.revoke_screen(connection, screen.id, as_ms(now))
         trail.say(principal, Act.SCREEN_REVOKED, "screen", screen.id, centres=[screen.centre])
     _log.info("screen revoked", screen=screen.id, by=principal.id)
+
+
+def state_of(screen: ScreenRow, now: datetime) -> Literal["revoked", "paired", "waiting", "ended"]:
+    """Whether a screen shows its page, waits for its browser, or must be renewed."""
+    if screen.revoked_at is not None:
+        return "revoked"
+    if screen.is_paired and as_ms(now) < screen.ends_at:
+        return "paired"
+    return "waiting" if as_ms(now) < (screen.pairing_ends_at or 0) else "ended"
 
 
 # --- what the gate asks: there is no principal yet ---------------------------------------------------------------

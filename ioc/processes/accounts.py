@@ -1,4 +1,4 @@
-"""People and API keys from the shell: what `user`, `key` and the first start of a centre do.
+"""People, wall screens and API keys from the shell: what `user`, `screen`, `key` and the first start of a centre do.
 
 Every function acts as the administrator's shell, over the store that the settings name, and returns values; the
 command line prints them. A token or a link is returned once and is kept nowhere.
@@ -11,10 +11,13 @@ from typing import Final, TypeVar
 from ioc.errors import BadRequest, NotFound
 from ioc.model.access import Permission, Role, system_principal
 from ioc.model.origins import Origin
-from ioc.operations import access, keys
+from ioc.operations import access, keys, screens, sessions
+from ioc.operations.sessions import OpenSession
 from ioc.settings import Settings
 from ioc.store.access import KeyRow, Person
 from ioc.store.engine import Store
+from ioc.store.screens import ScreenRow
+from ioc.web.plain_pages import SCREEN
 from ioc.web.sign_in import ONCE
 
 _SHELL: Final = system_principal("shell")
@@ -64,6 +67,7 @@ def user_add(
     role: str,
     centres: Iterable[str],
     password: str | None = None,
+    password_stays: bool = False,
     language: str | None = None,
 ) -> Person:
     """Add somebody who may sign in; without a password by links only (`user_link`)."""
@@ -83,6 +87,7 @@ def user_add(
             centres=centres,
             now=_now(),
             password=password,
+            password_stays=password_stays,
             language=language or settings.default_language,
         ),
     )
@@ -96,8 +101,22 @@ def user_disable(settings: Settings, login: str) -> None:
     _with_store(settings, lambda store: access.disable_person(_SHELL, store, login=login, now=_now()))
 
 
-def user_password(settings: Settings, login: str, password: str) -> None:
-    _with_store(settings, lambda store: access.set_password(_SHELL, store, login=login, password=password, now=_now()))
+def user_password(settings: Settings, login: str, password: str, *, password_stays: bool = False) -> None:
+    _with_store(
+        settings,
+        lambda store: access.set_password(
+            _SHELL, store, login=login, password=password, password_stays=password_stays, now=_now()
+        ),
+    )
+
+
+def user_sessions(settings: Settings, login: str) -> tuple[OpenSession, ...]:
+    return _with_store(settings, lambda store: sessions.sessions_of(_SHELL, store, settings, login=login, now=_now()))
+
+
+def user_end_sessions(settings: Settings, login: str) -> int:
+    """How many sessions of the person were ended."""
+    return _with_store(settings, lambda store: sessions.end_sessions_of(_SHELL, store, login=login, now=_now()))
 
 
 def user_link(settings: Settings, login: str, path: str | None = None) -> str:
@@ -111,6 +130,32 @@ def user_link(settings: Settings, login: str, path: str | None = None) -> str:
         return _link(store, settings, login, wanted, _now())
 
     return _with_store(settings, make)
+
+
+def screen_add(settings: Settings, name: str, *, centre: str, page: str) -> str:
+    """The URL that pairs the browser of a new wall screen, once."""
+
+    def make(store: Store) -> str:
+        return screens.add_screen(_SHELL, store, settings, name=name, centre=centre, page=page, now=_now())
+
+    return f"{settings.public_url}{SCREEN}/{_with_store(settings, make)}"
+
+
+def screen_renew(settings: Settings, name: str) -> str:
+    """The URL that pairs another browser with a screen, once."""
+    token = _with_store(settings, lambda store: screens.renew_screen(_SHELL, store, settings, name=name, now=_now()))
+    return f"{settings.public_url}{SCREEN}/{token}"
+
+
+def screen_list(settings: Settings) -> tuple[tuple[ScreenRow, str], ...]:
+    """Each screen, and how it stands."""
+    now = _now()
+    found = _with_store(settings, lambda store: screens.list_screens(_SHELL, store))
+    return tuple((one, screens.state_of(one, now)) for one in found)
+
+
+def screen_revoke(settings: Settings, name: str) -> None:
+    _with_store(settings, lambda store: screens.revoke_screen(_SHELL, store, name=name, now=_now()))
 
 
 def key_add(
