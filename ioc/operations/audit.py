@@ -123,8 +123,7 @@ def forget(principal: Principal, store: Store, settings: Settings, *, now: datet
     with changing(store, now) as (connection, trail):
         rows.lock_head(connection)  # from here on no hold can be set
         last = rows.last_before(connection, _not_held(rows.holds(connection), cutoff), DROPPED_AT_ONCE)
-        if last is None or last.n == rows.head(connection).n:
-            # Never all of them: the trail would have nothing left to show its head by.
+        if last is None:  # a hold was set meanwhile
             trail.nothing_changed()
             return 0
         dropped = rows.drop_up_to(connection, last)

@@ -1,4 +1,4 @@
-"""`python -m ioc jobs`: roll-ups, stocks, newest values above assets, forgetting and the ballast file.
+"""`python -m ioc jobs`: roll-ups, stocks, newest values above assets, forgetting, the audit's head, the ballast file.
 
 A change of the territory is taken in without a restart.
 """
@@ -13,6 +13,7 @@ from ioc import logs
 from ioc.broker.open import open_broker
 from ioc.broker.port import Broker
 from ioc.feeds import FEEDS, SERIES
+from ioc.jobs import audit
 from ioc.jobs.dead_letters import publish_dead_letters
 from ioc.jobs.forgetting import KeepingRules, forget
 from ioc.jobs.newest import keep_newest_above
@@ -39,6 +40,8 @@ STOCKS_EVERY_S = 2.0
 DEAD_LETTERS_EVERY_S = 5.0
 FORGET_EVERY_S = 300.0
 BALLAST_EVERY_S = 1.0
+AUDIT_EVERY_S = 600.0
+"""To see whether the head of this day was exported, and what of the audit is old enough to go."""
 
 
 def main(settings: Settings) -> int:
@@ -121,6 +124,12 @@ def jobs_of(settings: Settings, store: Store, broker: Broker, clock: Callable[[]
         if dropped:
             log.info("forgotten", **dropped)
 
+    def _audit() -> None:
+        now = datetime.fromtimestamp(clock() / 1000, UTC)
+        audit.export_daily(store, settings.data, now)
+        if count := audit.forget_old(store, settings, now):
+            log.info("forgotten", audit_entries=count)
+
     return [
         Job("roll-up", settings.rollup_every, _roll_up),
         Job("newest", NEWEST_EVERY_S, _newest),
@@ -128,4 +137,5 @@ def jobs_of(settings: Settings, store: Store, broker: Broker, clock: Callable[[]
         Job("dead-letters", DEAD_LETTERS_EVERY_S, _dead_letters),
         Job("forget", FORGET_EVERY_S, _forget),
         Job("ballast", BALLAST_EVERY_S, _ballast),
+        Job("audit", AUDIT_EVERY_S, _audit),
     ]
