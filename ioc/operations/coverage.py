@@ -3,7 +3,7 @@
 An administrator sees the coverage of their own centres and of those below; everything else is refused.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
@@ -42,7 +42,10 @@ class CoveredPeriod:
 
 @dataclass(frozen=True, slots=True)
 class CentreCoverage:
-    """A centre with all periods of its coverage, newest first; a period in which it covers nothing counts too."""
+    """A centre with all periods of its coverage, newest first; a period in which it covers nothing counts too.
+
+    `parent` is None for the topmost one, and for one whose parent is not the principal's to see.
+    """
 
     id: str
     title: Text
@@ -69,7 +72,8 @@ def list_coverage(principal: Principal, province: Province, *, now: datetime) ->
     check_permission(principal, Permission.ADMINISTER)
     seen = seen_centres(principal, province, now=now)
     with province.reading() as (_, atlas):
-        return tuple(_coverage(atlas.territory, centre) for centre in seen)
+        known = {centre.id: Text(centre.title_vi, centre.title_en) for centre in seen}
+        return tuple(_coverage(atlas.territory, centre, known) for centre in seen)
 
 
 def centre_coverage(principal: Principal, province: Province, centre: str, *, now: datetime) -> CentreCoverage:
@@ -95,7 +99,7 @@ def units_ever_covered(territory: Territory, centres: Iterable[str]) -> tuple[fr
     return frozenset(named), frozenset(below)
 
 
-def _coverage(territory: Territory, centre: Centre) -> CentreCoverage:
+def _coverage(territory: Territory, centre: Centre, known: Mapping[str, Text]) -> CentreCoverage:
     levels = {level.id: Text(level.title_vi, level.title_en) for level in territory.levels}
 
     def covered(day: date) -> tuple[CoveredUnit, ...]:
@@ -114,10 +118,5 @@ def _coverage(territory: Territory, centre: Centre) -> CentreCoverage:
             periods[-1] = CoveredPeriod(periods[-1].valid_from, end, units)
         else:
             periods.append(CoveredPeriod(start, end, units))
-    parent = None if centre.parent is None else territory.centre(centre.parent)
-    return CentreCoverage(
-        centre.id,
-        Text(centre.title_vi, centre.title_en),
-        None if parent is None else Text(parent.title_vi, parent.title_en),
-        tuple(reversed(periods)),
-    )
+    parent = None if centre.parent is None else known.get(centre.parent)
+    return CentreCoverage(centre.id, known[centre.id], parent, tuple(reversed(periods)))

@@ -25,6 +25,7 @@ from ioc.panels import document as shapes
 from ioc.panels.app import csp_script_hashes, mount
 from ioc.settings import Settings
 from ioc.store.engine import Store
+from ioc.web.administration import administration
 from ioc.web.answers import describe_answers
 from ioc.web.api import ANSWERS, read_api
 from ioc.web.api_docs import OPENAPI, add_docs
@@ -80,6 +81,7 @@ def build_app(settings: Settings, store: Store, broker: Broker, *, clock: Callab
     server.include_router(read_api(province))
     server.include_router(intake_api(Intake(province, broker), IntakeLimits(settings)))
     server.include_router(live_stream(province, live))
+    server.include_router(administration(province, clock))
     add_docs(server)
     describe_answers(server, ANSWERS)
     pages = mount(
