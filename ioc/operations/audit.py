@@ -65,10 +65,12 @@ def search(
         raise BadRequest(f"The audit knows no act {wanted.act!r}: use one of {', '.join(ACTS)}.")
     bounds = None if principal.everything else _bounds(principal, province, now)
     asked = _stated(wanted, before)
-    with changing(province.store, now) as (_connection, trail):
+    with changing(province.store, now) as (connection, trail):
+        own = rows.lock_head(connection).n + 1  # not among what it finds
         trail.say(principal, Act.AUDIT_SEARCHED, centres=principal.centres, details=asked)
     with province.store.reading() as connection:
-        entries = rows.newest(connection, wanted, bounds, before=before, limit=limit + 1)
+        below = own if before is None else min(own, before)
+        entries = rows.newest(connection, wanted, bounds, before=below, limit=limit + 1)
     more = len(entries) > limit
     return Found(tuple(entries[:limit]), entries[limit - 1].n if more else None)
 

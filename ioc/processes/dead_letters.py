@@ -1,15 +1,12 @@
 """`python -m ioc dead-letters list | show | replay`: what could not be used, for the administrator's terminal.
 
-What a message holds can be anything, also what would move the cursor, recolour a line or run backwards: whatever a
-terminal might act upon is written out as an escape. `list` shows no bytes.
+What a message holds can be anything: it is shown as `terminal.py` says. `list` shows no bytes.
 """
 
-import re
 import sys
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final, TextIO, TypeVar
 
 from ioc.broker.open import open_broker
@@ -20,15 +17,13 @@ from ioc.operations import dead_letters as operations
 from ioc.operations.dead_letters import AT_ONCE, Choices
 from ioc.operations.intake import Intake
 from ioc.operations.places import Province, milliseconds
+from ioc.processes.terminal import harmless, harmless_lines, moment_of, table, utc
 from ioc.settings import Settings
 from ioc.store import migrations
 from ioc.store.dead_letter_reading import CountRow, KeptLetter, LetterRow, Wanted
 from ioc.store.engine import Store
 
-LONGEST_CELL: Final = 120
 _SHELL: Final = system_principal("shell")
-_SPAN: Final = re.compile(r"(\d{1,4})([mhd])")
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 _T = TypeVar("_T")
 
 
@@ -42,7 +37,7 @@ class Filter:
     since: str | None = None
 
     def wanted(self, now: datetime) -> Wanted:
-        since = None if self.since is None else milliseconds(_since(self.since, now))
+        since = None if self.since is None else milliseconds(moment_of(self.since, now))
         return Wanted(self.feed, self.source, self.kind, since)
 
 
@@ -52,10 +47,10 @@ def list_letters(settings: Settings, chosen: Filter, limit: int, out: TextIO = s
     if not found.letters:
         out.write("There are no such dead letters.\n")
     else:
-        out.writelines(_table(_LETTER_HEAD, map(_letter_cells, found.letters)))
+        out.writelines(table(_LETTER_HEAD, map(_letter_cells, found.letters)))
     if found.crowded:
         out.write("\nHours of which more came than are kept:\n")
-        out.writelines(_table(_HOUR_HEAD, map(_hour_cells, found.crowded)))
+        out.writelines(table(_HOUR_HEAD, map(_hour_cells, found.crowded)))
     return 0
 
 
@@ -101,21 +96,6 @@ def _replay(intake: Intake, letters: Sequence[int], choices: Choices, out: TextI
 # --- for the terminal ------------------------------------------------------------------------------------------
 
 
-def harmless(text: str) -> str:
-    """The text with everything that a terminal might act upon written out: control, format, unassigned characters."""
-    return "".join(char if _is_harmless(char) else char.encode("unicode_escape").decode("ascii") for char in text)
-
-
-def _is_harmless(char: str) -> bool:
-    category = unicodedata.category(char)
-    return category[0] != "C" and category not in ("Zl", "Zp")
-
-
-def harmless_lines(body: bytes) -> list[str]:
-    """The lines of a message, each behind a mark, so that none of them can pass for a line of ours."""
-    return [f"  | {harmless(line)}" for line in body.decode("utf-8", errors="backslashreplace").split("\n")]
-
-
 _LETTER_HEAD: Final = (
     "id",
     "arrived (UTC)",
@@ -134,7 +114,7 @@ _HOUR_HEAD: Final = ("hour (UTC)", "feed", "source", "kind", "came", "kept", "of
 def _letter_cells(row: LetterRow) -> tuple[str, ...]:
     return (
         str(row.id),
-        _utc(row.at),
+        utc(row.at),
         row.feed,
         row.source,
         Origin(row.origin).slug,
@@ -148,20 +128,7 @@ def _letter_cells(row: LetterRow) -> tuple[str, ...]:
 
 def _hour_cells(row: CountRow) -> tuple[str, ...]:
     offsets = "" if row.first_offset is None else f"{row.first_offset} to {row.last_offset}"
-    return (_utc(row.hour), row.feed, row.source, row.kind, f"{row.count:,}", f"{row.kept:,}", offsets)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Lines with aligned columns; what is too long for a cell is cut."""
-    lines = [tuple(head), *(tuple(_cell(cell) for cell in row) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n"
-
-
-def _cell(text: str) -> str:
-    shown = harmless(text)
-    return shown if len(shown) <= LONGEST_CELL else f"{shown[: LONGEST_CELL - 1]}…"
+    return (utc(row.hour), row.feed, row.source, row.kind, f"{row.count:,}", f"{row.kept:,}", offsets)
 
 
 def _described(letter: KeptLetter) -> Iterator[str]:
@@ -172,7 +139,7 @@ def _described(letter: KeptLetter) -> Iterator[str]:
         "origin": Origin(row.origin).slug,
         "kind": row.kind,
         "reason": row.reason,
-        "arrived": f"{_utc(row.at)} UTC",
+        "arrived": f"{utc(row.at)} UTC",
         "in the log": _position(row) or "no: the intake refused it",
         "key": _key(letter),
         "sent again": _replayed(row),
@@ -203,23 +170,8 @@ def _position(row: LetterRow) -> str:
 
 def _replayed(row: LetterRow) -> str:
     if row.replayed_at is not None:
-        return _utc(row.replayed_at)
+        return utc(row.replayed_at)
     return "no" if row.replay_begun_at is None else "broken off"
-
-
-def _utc(at: int) -> str:
-    return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def _since(text: str, now: datetime) -> datetime:
-    """A time, or how long ago: `24h`, `7d`, `90m`."""
-    if span := _SPAN.fullmatch(text):
-        return now - timedelta(**{_UNITS[span[2]]: int(span[1])})
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadRequest(f"--since is {text!r}: say a time such as 2026-11-21T08:00+07:00, or 90m, 24h, 7d") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _with_store(settings: Settings, act: Callable[[Store], _T]) -> _T:

@@ -112,15 +112,12 @@ def entries_in_order(connection: Connection) -> Iterator[Entry]:
         last = rows[-1].n
 
 
-def newest(
-    connection: Connection, wanted: Wanted, bounds: Bounds | None, *, before: int | None, limit: int
-) -> list[Entry]:
+def newest(connection: Connection, wanted: Wanted, bounds: Bounds | None, *, before: int, limit: int) -> list[Entry]:
     """The newest entries that fit, of numbers below `before`; `bounds` None: of everything."""
-    query = select(audit_entries).where(*_fits(wanted)).order_by(audit_entries.c.n.desc()).limit(limit)
+    fits = (audit_entries.c.n < before, *_fits(wanted))
+    query = select(audit_entries).where(*fits).order_by(audit_entries.c.n.desc()).limit(limit)
     if bounds is not None:
         query = query.where(_within(bounds))
-    if before is not None:
-        query = query.where(audit_entries.c.n < before)
     return [Entry(*row) for row in connection.execute(query)]
 
 

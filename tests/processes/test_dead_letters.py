@@ -21,8 +21,9 @@ from ioc.errors import BadRequest, NotFound, StoreVersionError
 from ioc.operations.dead_letters import PLAIN, Choices
 from ioc.processes import dead_letters as program
 from ioc.processes.clock import milliseconds_now
-from ioc.processes.dead_letters import Filter, harmless, harmless_lines
+from ioc.processes.dead_letters import Filter
 from ioc.processes.jobs import jobs_of
+from ioc.processes.terminal import harmless, harmless_lines
 from ioc.settings import PROJECT, Settings
 from ioc.store import schema
 from ioc.store.engine import Store
