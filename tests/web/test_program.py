@@ -84,7 +84,7 @@ def signed_in(folder: Path, base: str) -> Iterator[httpx.Client]:
     store = Store.open(store_url(folder))
     add_person(
         system_principal("test"), store, login="wall", name="Wall", role=Role.VIEWER, centres=["c-all"],
-        now=datetime.now(UTC), password=PASSWORD,
+        now=datetime.now(UTC), password=PASSWORD, password_stays=True,
     )  # fmt: skip
     store.close()
     with httpx.Client(base_url=base, headers={"Sec-Fetch-Site": "same-origin"}, timeout=20) as client:
