@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const [packages, settingsFile] = process.argv.slice(2);
-const { default: Provider } = await import(pathToFileURL(join(packages, 'node_modules/oidc-provider/lib/index.js')));
+const { default: Provider, interactionPolicy } = await import(pathToFileURL(join(packages, 'node_modules/oidc-provider/lib/index.js')));
 const settings = JSON.parse(readFileSync(settingsFile, 'utf8'));
 const accounts = new Map(settings.accounts.map((one) => [one.subject, one]));
 
@@ -18,6 +18,10 @@ function signingKey() {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   return { ...privateKey.export({ format: 'jwk' }), use: 'sig', alg: 'RS256', kid: randomBytes(8).toString('hex') };
 }
+
+// The province's own client: nobody is asked whether it may know who they are.
+const policy = interactionPolicy.base();
+policy.remove('consent');
 
 const provider = new Provider(settings.issuer, {
   jwks: { keys: [signingKey()] },
@@ -35,13 +39,12 @@ const provider = new Provider(settings.issuer, {
   conformIdTokenClaims: !settings.claimsInIdToken,
   pkce: { required: () => true },
   features: { devInteractions: { enabled: false } },
-  interactions: { url: (_context, interaction) => `/interaction/${interaction.uid}` },
+  interactions: { policy, url: (_context, interaction) => `/interaction/${interaction.uid}` },
   ttl: { AccessToken: 60, AuthorizationCode: 60, Grant: 3600, IdToken: 60, Interaction: 600, Session: 3600 },
   async findAccount(_context, subject) {
     const known = accounts.get(subject);
     return known && { accountId: subject, claims: () => ({ sub: subject, ...known.claims }) };
   },
-  // The province's own client: nobody is asked whether it may know who they are.
   async loadExistingGrant(context) {
     const { client, session } = context.oidc;
     const grant = new context.oidc.provider.Grant({ clientId: client.clientId, accountId: session.accountId });
