@@ -1,7 +1,7 @@
 """`python -m ioc web`: answers browsers and source systems, until it is told to stop.
 
 Live streams never end by themselves, so they are ended before the server waits for its connections. Refused: a store
-of another version, a port that another program has.
+of another version, a port that another program has, a client that takes for ever to say what it wants.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from ioc.broker.open import open_broker
 from ioc.errors import PortInUse
 from ioc.processes.opening import wait_for_store
 from ioc.processes.port import check_port
+from ioc.processes.slow_clients import TimelyProtocol
 from ioc.processes.stopping import stop_on_signals
 from ioc.settings import Settings
 from ioc.store.engine import Store
@@ -68,6 +69,7 @@ async def serve(web: WebApp, sock: socket.socket, stop: threading.Event) -> None
         log_config=None,
         access_log=False,
         server_header=False,
+        http=TimelyProtocol,
         lifespan="on",
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,

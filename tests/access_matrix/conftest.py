@@ -18,6 +18,9 @@ from tests.databases import copy_database, drop_database
 from tests.operations.rows import NOW
 from tests.web.conftest import standing_clock
 
+ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+"""For tests in which the store makes no difference: the matrix itself runs on both databases."""
+
 _SAID = pytest.StashKey[list[str]]()
 _CAUGHT = pytest.StashKey[list[str]]()
 

@@ -10,8 +10,8 @@ from typing import Final
 
 import pytest
 
-from tests.access_matrix.callbacks import UPDATE
-from tests.access_matrix.conftest import Guarded
+from tests.access_matrix.callbacks import UPDATE, Callback
+from tests.access_matrix.conftest import ON_SQLITE, Guarded
 from tests.access_matrix.everybody import NOBODY
 from tests.access_matrix.matrix import Findings, callbacks_of, pathnames_of, people_who_ask
 from tests.access_matrix.payloads import Payloads
@@ -32,11 +32,8 @@ def _held() -> int:
 
 
 @pytest.mark.slow
-def test_no_crafted_call_breaks_anything_or_shows_what_is_foreign(
-    guarded: Guarded, say: Callable[[str], None], database: str | None
-) -> None:
-    # On PostgreSQL what differs is the store alone, so a tenth will do.
-    number = NUMBER if database is None else NUMBER // 10
+@ON_SQLITE
+def test_no_crafted_call_breaks_anything_or_shows_what_is_foreign(guarded: Guarded, say: Callable[[str], None]) -> None:
     findings = Findings()
     growth = 0
 
@@ -50,9 +47,9 @@ def test_no_crafted_call_breaks_anything_or_shows_what_is_foreign(
             pathnames = await pathnames_of(web, found_routes(web.app), held[CALLERS[0]])
             payloads = Payloads(callbacks, pathnames, SEED)
             first = _held()
-            for at in range(number):
-                if at % (number // 100) == 0:
-                    first = _held() if at <= number // 10 else first
+            for at in range(NUMBER):
+                if at % (NUMBER // 100) == 0:
+                    first = _held() if at <= NUMBER // 10 else first
                     growth = max(growth, _held() - first)
                 asked, who = payloads.next(), callers[at % len(callers)]
                 findings.look(who, asked, await ask(web.app, asked, everybody[who]))
@@ -62,13 +59,14 @@ def test_no_crafted_call_breaks_anything_or_shows_what_is_foreign(
     say(f"Crafted calls: {findings.asked} ({by_status}); {len(findings.leaks)} with foreign bytes, "
         f"{len(findings.failures)} answers of 500; memory grew by {growth / 1e6:.0f} MB")  # fmt: skip
     findings.check()
-    assert findings.asked == number
-    assert findings.statuses[200] > number // 50, "hardly any call got through: the payloads are bent too far"
-    assert findings.statuses[400] > number // 50
+    assert findings.asked == NUMBER
+    assert findings.statuses[200] > NUMBER // 50, "hardly any call got through: the payloads are bent too far"
+    assert findings.statuses[400] > NUMBER // 50
     assert growth < MOST_GROWTH
 
 
 @pytest.mark.slow
+@ON_SQLITE
 def test_no_socket_takes_calls(guarded: Guarded) -> None:
     """Dash's WebSocket for callbacks passes by the middleware that others rely on: here there is none."""
 
@@ -81,8 +79,6 @@ def test_no_socket_takes_calls(guarded: Guarded) -> None:
 
 
 def test_the_generator_makes_the_same_payloads_again() -> None:
-    from tests.access_matrix.callbacks import Callback
-
     callbacks = [Callback("a.children", (("b", "pathname"),), (("c", "value"),))]
     first, second = Payloads(callbacks, ("/",), SEED), Payloads(callbacks, ("/",), SEED)
     made = [first.next() for _ in range(300)]

@@ -24,7 +24,7 @@ from ioc.web import gate as gate_module
 from ioc.web import live as live_module
 from ioc.web.app import WebApp
 from tests.access_matrix.canaries import FOREIGN, MARKS, NUMBERS, PARENT, ROOT
-from tests.access_matrix.conftest import Guarded
+from tests.access_matrix.conftest import ON_SQLITE, Guarded
 from tests.access_matrix.matrix import Findings, ask_callbacks, ask_routes, callbacks_of, people_who_ask
 from tests.access_matrix.parameters import UnknownParameter
 from tests.access_matrix.payloads import Payloads
@@ -37,7 +37,7 @@ VIEWER = "viewer of own"
 ASKERS = (VIEWER, "leader of foreign", "person without a centre", "reading key")
 Caught = Callable[[str], None]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, ON_SQLITE]
 
 
 def small_matrix(
