@@ -12,7 +12,10 @@ from typing import Any, Final, TypeVar
 
 from kafka import errors
 from kafka.net.compat import KafkaNetClient
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
 
+from ioc.broker.kafka_refusals import why_not
 from ioc.errors import BrokerError
 from ioc.settings import Settings
 
@@ -37,12 +40,15 @@ _SILENT: Final = (
     errors.StaleMetadata,
     errors.RequestTimedOutError,
 )
-_REFUSING: Final = (errors.AuthorizationError, errors.SaslAuthenticationFailedError)
+_REFUSING: Final = errors.AuthorizationError
 
 
 # It warns whenever something took a tenth of a second, as on any busy machine, that other connections would wait; each
 # client here has one.
 logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
+# These tell each try of each connection, twenty lines in five seconds; what came of them is raised.
+for chatty in ("net.manager", "net.connection", "net.transport", "cluster"):
+    logging.getLogger(f"kafka.{chatty}").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,10 @@ class KafkaOptions:
             max_message_bytes=settings.max_message_bytes,
         )
 
+    @property
+    def signs_in(self) -> bool:
+        return self.security_protocol.startswith("SASL_")
+
     def __repr__(self) -> str:
         return f"KafkaOptions({','.join(self.servers)})"
 
@@ -88,7 +98,7 @@ class KafkaOptions:
         }
         if self.ca_file:
             options["ssl_cafile"] = self.ca_file
-        if self.security_protocol.startswith("SASL_"):
+        if self.signs_in:
             options |= {
                 "sasl_mechanism": self.sasl_mechanism,
                 "sasl_plain_username": self.username,
@@ -113,6 +123,49 @@ class KafkaOptions:
         }
 
 
+class _Connections(KafkaConnectionManager):  # type: ignore[misc] # kafka-python has no types
+    """kafka-python's connections, which give up at once where Kafka refuses who is to sign in.
+
+    kafka-python 3.0.12 means to, but forgets at once that it was refused, and throws away what comes together with the
+    end of a connection: it tries on, and does not tell why in vain. Only while the client is made: later Kafka may
+    refuse for a moment, while it starts.
+    """
+
+    refusal: Exception | None = None
+
+    def get_connection(self, node_id: Any, *arguments: Any, **options: Any) -> Any:
+        if self.refusal is not None:
+            raise self.refusal
+        connection = super().get_connection(node_id, *arguments, **options)
+        if not self.cluster.brokers() and not connection.init_future.is_done:
+            connection.init_future.add_errback(self._note_refusal)
+        return connection
+
+    async def _build_transport(self, *arguments: Any, **options: Any) -> Any:
+        transport = await super()._build_transport(*arguments, **options)
+        if not self.cluster.brokers():
+            transport._sock_recv = _data_before_end(transport._sock_recv)  # noqa: SLF001 - no option names it
+        return transport
+
+    def _note_refusal(self, error: Exception) -> None:
+        if isinstance(error, errors.SaslAuthenticationFailedError | errors.UnsupportedSaslMechanismError):
+            self.refusal = error
+
+
+def _data_before_end(receive: Callable[[], tuple[bytes, Exception | None]]) -> Callable[[], Any]:
+    """Give away what was received first, and how the connection ended when more is asked for."""
+    ended: Exception | None = None
+
+    def receive_in_order() -> tuple[bytes, Exception | None]:
+        nonlocal ended
+        if ended is not None:
+            return b"", ended
+        data, ended = receive()
+        return data, None if data else ended
+
+    return receive_in_order
+
+
 def connected(make: Callable[..., Client], **options: Any) -> Client:
     """What `make` makes with these options; where it cannot connect, its network thread is ended.
 
@@ -121,7 +174,8 @@ def connected(make: Callable[..., Client], **options: Any) -> Client:
     made: list[Any] = []
 
     def client(**configs: Any) -> Any:
-        made.append(KafkaNetClient(**configs))
+        net = NetworkSelector(**configs)
+        made.append(KafkaNetClient(net, _Connections(net, **configs), **configs))
         return made[-1]
 
     try:
@@ -145,17 +199,28 @@ def as_broker_error(options: KafkaOptions, what: str) -> Iterator[None]:
 def broker_error(options: KafkaOptions, what: str, error: Exception) -> BrokerError:
     where = ",".join(options.servers)
     if isinstance(error, _SILENT):
-        # kafka-python says the same of a server that is away and of one that refuses a password or a certificate.
-        is_open = options.security_protocol == "PLAINTEXT"
+        # kafka-python says the same of a server that is away and of one with which it cannot speak.
+        if seen := why_not(options.servers, options.security_protocol, options.ca_file):
+            return BrokerError(f"no connection to Kafka comes about ({what}): {seen}")
+        user = " and IOC_KAFKA_USERNAME, IOC_KAFKA_PASSWORD" if options.signs_in else ""
         return BrokerError(
-            f"Kafka at {where} does not answer{'' if is_open else ' or refuses this centre'} ({what}):"
-            " see that it runs and that IOC_BROKER names it"
-            + ("" if is_open else ", and check IOC_KAFKA_USERNAME, IOC_KAFKA_PASSWORD and IOC_KAFKA_CA_FILE")
+            f"Kafka at {where} does not answer ({what}): see that it runs and that IOC_BROKER names it, and check"
+            f" IOC_KAFKA_SECURITY_PROTOCOL={options.security_protocol}{user}"
+        )
+    if isinstance(error, errors.UnsupportedSaslMechanismError):
+        return BrokerError(
+            f"Kafka at {where} does not take {options.sasl_mechanism} ({what}): set IOC_KAFKA_SASL_MECHANISM to one"
+            " that its listener has"
+        )
+    if isinstance(error, errors.SaslAuthenticationFailedError):
+        return BrokerError(
+            f"Kafka at {where} does not know the user {options.username} with this password ({what}): check"
+            " IOC_KAFKA_USERNAME, IOC_KAFKA_PASSWORD and IOC_KAFKA_SASL_MECHANISM"
         )
     if isinstance(error, _REFUSING):
         return BrokerError(
-            f"Kafka at {where} refuses this centre ({what}, {_kind(error)}): check IOC_KAFKA_USERNAME,"
-            " IOC_KAFKA_PASSWORD and the access lists of its topics"
+            f"Kafka at {where} refuses this centre ({what}, {_kind(error)}): check IOC_KAFKA_USERNAME"
+            " and the access lists of its topics"
         )
     if isinstance(error, errors.UnknownTopicOrPartitionError):
         return BrokerError(f"Kafka at {where} does not have the topic ({what}): run `python -m ioc setup` to make it")

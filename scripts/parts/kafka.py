@@ -13,6 +13,7 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -63,6 +64,39 @@ broker.heartbeat.interval.ms=500
 log.retention.check.interval.ms=1000
 log.initial.task.delay.ms=500
 """
+
+
+_SECURED: Final = """listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},SECURED://:{secured.port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},SECURED://{secured.address}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURED:SASL_SSL
+inter.broker.listener.name=PLAINTEXT
+sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN
+listener.name.secured.scram-sha-512.sasl.jaas.config={package}.scram.ScramLoginModule required;
+listener.name.secured.plain.sasl.jaas.config={package}.plain.PlainLoginModule required \\
+  user_{secured.user}="{secured.password}";
+listener.name.secured.ssl.keystore.location={secured.keystore}
+listener.name.secured.ssl.keystore.type=PKCS12
+listener.name.secured.ssl.keystore.password={secured.keystore_password}
+listener.name.secured.ssl.key.password={secured.keystore_password}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """One more listener: TLS with the certificate of the keystore (PKCS12), and one user, by SCRAM-SHA-512 or PLAIN.
+
+    For trials and tests only: the password is seen in the list of processes while the node is made.
+    """
+
+    keystore: Path
+    keystore_password: str
+    user: str
+    password: str
+    port: int = field(default_factory=free_port)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
 
 
 def find() -> Path | None:
@@ -122,14 +156,17 @@ def _fetch(version: str) -> Path:
 
 
 class Kafka(Server):
-    """One node; `more` are further lines of its server.properties."""
+    """One node; `more` are further lines of its server.properties, of which the last of a name counts."""
 
     name = "kafka"
 
-    def __init__(self, folder: Path, port: int = 0, *, heap: str = "512m", more: str = "") -> None:
+    def __init__(
+        self, folder: Path, port: int = 0, *, heap: str = "512m", more: str = "", secured: Secured | None = None
+    ) -> None:
         super().__init__(folder, port or free_port())
         self._heap = heap
         self._more = more
+        self._secured = secured
 
     @property
     def _properties(self) -> Path:
@@ -146,13 +183,19 @@ class Kafka(Server):
             return
         shutil.rmtree(data, ignore_errors=True)
         data.mkdir(parents=True)
-        text = _PROPERTIES.format(port=self.port, controller=free_port(), data=data)
+        controller, users = free_port(), list[str]()
+        text = _PROPERTIES.format(port=self.port, controller=controller, data=data)
+        if secured := self._secured:
+            package = "org.apache.kafka.common.security"
+            text += _SECURED.format(port=self.port, controller=controller, secured=secured, package=package)
+            users = ["--add-scram", f'SCRAM-SHA-512=[name="{secured.user}",password="{secured.password}"]']
         self._properties.write_text(text + self._more, encoding="utf-8")
         cluster = base64.urlsafe_b64encode(b"\x01" + os.urandom(15)).decode().rstrip("=")
         answer = subprocess.run(
             self._java(
                 *("kafka.tools.StorageTool", "format", "--standalone"),
                 *("--cluster-id", cluster, "--config", str(self._properties)),
+                *users,
             ),
             capture_output=True,
             text=True,
