@@ -18,11 +18,13 @@ from ioc.model.windows import HOUR, MINUTE
 from ioc.operations.access import check_permission
 from ioc.operations.places import Province, milliseconds, moment_of
 from ioc.store.access import Connection
-from ioc.store.source_reading import SourceRow, read_dead_letter_counts, read_sources
+from ioc.store.source_reading import SourceRow, read_dead_letter_counts, read_gaps, read_sources
 
 RECENT_MINUTES: Final = 5
 COUNTED_MS: Final = HOUR
 DEAD_LETTERS_MS: Final = 24 * HOUR
+GAPS_MS: Final = 7 * 24 * HOUR
+MOST_GAPS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,26 @@ class SourceEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class GapEntry:
+    """What ingest could not read of a topic: from which offset on, where it went on, and when that was noticed.
+
+    It goes on at a smaller offset where the log was made anew or cut short.
+    """
+
+    topic: str
+    partition: int
+    from_offset: int
+    to_offset: int
+    noticed: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class SourceList:
+    """`gaps` are those of the last seven days, newest first, at most a hundred."""
+
     at: datetime
     sources: tuple[SourceEntry, ...]
+    gaps: tuple[GapEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +91,12 @@ class FeedEntry:
 
 
 def sources(principal: Principal, province: Province, *, now: datetime) -> SourceList:
-    """All sources, by id."""
+    """All sources, by id, and what the log has lost."""
     check_permission(principal, Permission.READ)
     with province.reading() as (connection, _):
-        return SourceList(now, read_source_entries(connection, now))
+        gaps = read_gaps(connection, since=milliseconds(now) - GAPS_MS, limit=MOST_GAPS)
+        entries = tuple(GapEntry(*gap[:4], moment_of(gap.noticed_at)) for gap in gaps)
+        return SourceList(now, read_source_entries(connection, now), entries)
 
 
 def read_source_entries(connection: Connection, now: datetime) -> tuple[SourceEntry, ...]:

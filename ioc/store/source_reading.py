@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from ioc.store.schema import changes, dead_letter_counts, marks, positions, source_counts, sources, writers
+from ioc.store.schema import changes, dead_letter_counts, gaps, marks, positions, source_counts, sources, writers
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,28 @@ def read_dead_letter_counts(connection: Connection, *, since: int) -> list[DeadL
         .order_by(table.c.source, table.c.feed, table.c.kind)
     )
     return [DeadLetterCount(row[0], row[1], row[2], int(row[3])) for row in found]
+
+
+class GapRow(NamedTuple):
+    """Ingest found its position gone from the log, or the log another one, and read on at `to_offset`."""
+
+    topic: str
+    partition: int
+    from_offset: int
+    to_offset: int
+    noticed_at: int
+
+
+def read_gaps(connection: Connection, *, since: int, limit: int) -> list[GapRow]:
+    """The newest gaps that were noticed from `since` on, newest first."""
+    table = gaps
+    found = connection.execute(
+        select(table.c.topic, table.c.partition, table.c.from_offset, table.c.to_offset, table.c.noticed_at)
+        .where(table.c.noticed_at >= since)
+        .order_by(table.c.id.desc())
+        .limit(limit)
+    )
+    return [GapRow(*row) for row in found]
 
 
 # --- what changed ----------------------------------------------------------------------------------------------

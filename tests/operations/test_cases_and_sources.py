@@ -8,7 +8,7 @@ from ioc.model.origins import Origin
 from ioc.model.series import State
 from ioc.operations.cases import CasePage, cases
 from ioc.operations.places import Asked, milliseconds
-from ioc.operations.sources import feed_schema, feeds, sources
+from ioc.operations.sources import SourceList, feed_schema, feeds, sources
 from ioc.store import schema
 from tests.operations.rows import NOW, Rows, at, reader, sender
 
@@ -105,6 +105,23 @@ def test_a_source_is_known_by_what_it_sent(rows: Rows) -> None:
     assert (one.accepted, one.rejected, one.duplicates, one.rejected_share) == (155, 45, 3, 0.225)
     assert (one.lag_s, one.per_minute) == (2.0, 10.0)
     assert one.dead_letters == {"future": 45}
+
+
+def test_what_the_log_lost_is_told_for_seven_days_newest_first(rows: Rows) -> None:
+    gap = {"topic": "ioc.traffic", "partition": 1, "to_offset": 0}
+    for days, from_offset in ((-8, 3), (-6, 5), (0, 7)):
+        rows.insert(schema.gaps, **gap, from_offset=from_offset, noticed_at=at(8, days=days))
+    assert [(one.topic, one.partition, one.from_offset, one.to_offset) for one in _told(rows).gaps] == [
+        ("ioc.traffic", 1, 7, 0),
+        ("ioc.traffic", 1, 5, 0),
+    ]
+    for number in range(120):
+        rows.insert(schema.gaps, **gap, from_offset=number, noticed_at=at(8))
+    assert [one.from_offset for one in _told(rows).gaps] == list(range(119, 19, -1))
+
+
+def _told(rows: Rows) -> SourceList:
+    return sources(WHO, rows.province, now=NOW)
 
 
 def test_a_back_fill_counts_neither_in_the_rate_nor_in_the_delay(rows: Rows) -> None:
