@@ -14,7 +14,7 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from ioc.broker.port import Broker
-from ioc.errors import Refused
+from ioc.errors import IocError, Refused
 from ioc.feeds import FEEDS, KPIS
 from ioc.model.access import Principal
 from ioc.model.places import Centre
@@ -33,7 +33,7 @@ from ioc.web.gate import Gate, current_principal, utc_now
 from ioc.web.health import Health, health_routes
 from ioc.web.intake_api import intake_api
 from ioc.web.live import Live, live_stream
-from ioc.web.refusals import install_errors
+from ioc.web.refusals import install_errors, note_refused
 from ioc.web.throttle import IntakeLimits
 
 READING_THREADS: Final = 8
@@ -109,7 +109,11 @@ def signed_in() -> Principal:
 
 def _views(province: Province, clock: Callable[[], datetime]) -> Callable[[Principal, shapes.Page, str], shapes.View]:
     def view(who: Principal, page: shapes.Page, centre: str) -> shapes.View:
-        return cast(shapes.View, view_document(who, province, View(Page(page), centre), now=clock()))
+        try:
+            return cast(shapes.View, view_document(who, province, View(Page(page), centre), now=clock()))
+        except IocError as error:
+            note_refused(error)  # the page says it in words, with a status that does not
+            raise
 
     return view
 

@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from ioc import logs
 from ioc.errors import BadRequest
+from ioc.model.access import Principal
 from ioc.web.headers import AnswerHeaders
 from ioc.web.refusals import BodyTooLarge, answer_to
 
@@ -53,6 +54,8 @@ class Reply:
         self._ended = False
         self.watch: Watched | None = None
         self.refusal: BodyTooLarge | None = None
+        self.asker: Principal | None = None
+        self.status: int | None = None
 
     def add_header(self, name: str, value: str) -> None:
         self._added.append((name.encode(), value.encode("latin-1")))
@@ -64,6 +67,7 @@ class Reply:
             if self.refusal is not None:
                 return  # whatever the application made of a body that was cut off: `fail` answers
             self._started = True
+            self.status = message["status"]
             message["headers"] = self._headers.complete(message.get("headers", ())) + self._added
         elif message["type"] == "http.response.body":
             if not self._started:

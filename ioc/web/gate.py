@@ -24,6 +24,7 @@ from ioc.errors import BadRequest, Refused, SettingsError
 from ioc.model.access import Permission, Principal
 from ioc.operations.access import Session, check_permission
 from ioc.operations.gatekeeping import is_local_path
+from ioc.operations.trail import asked_from
 from ioc.settings import Settings
 from ioc.store.engine import Store
 from ioc.web.cookies import CSRF_COOKIE, Cookies
@@ -32,7 +33,8 @@ from ioc.web.forms import check_token
 from ioc.web.headers import AnswerHeaders, Hosts, cookie, read_head
 from ioc.web.identities import Clock, Identities
 from ioc.web.plain_pages import CHANGE_PASSWORD, SCREEN, SESSIONS, SIGN_IN, SIGN_OUT, still_signed_in_page
-from ioc.web.refusals import SignInNeeded
+from ioc.web.refusal_log import RefusalLog
+from ioc.web.refusals import SignInNeeded, noticed
 from ioc.web.screen_door import ScreenDoor, check_screen_request
 from ioc.web.sign_in import SignIn
 
@@ -93,22 +95,28 @@ class Gate:
         self._headers = AnswerHeaders(script_hashes, over_tls=over_tls)
         self._cookies = Cookies(secure=over_tls, life_s=settings.session_absolute)
         self._identities = Identities(store, settings, clock)
+        self._refusal_log = RefusalLog(store, clock)
         self._sign_in = SignIn(settings, store, self._identities, self._cookies, clock)
         self._screen_door = ScreenDoor(settings, store, self._identities, self._cookies, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             reply = Reply(send, self._headers)
+            noticed.set([])
+            asked_from.set(scope["client"][0] if scope.get("client") else "")
             try:
                 await self._http(scope, receive, reply)
                 if reply.refusal is not None:
                     await reply.fail(scope, receive, reply.refusal)
             except Exception as error:  # noqa: BLE001 - the border of the program: any error becomes an answer
                 await reply.fail(scope, receive, error)
+            finally:
+                self._refusal_log.look(scope, reply.status, reply.asker)
         elif scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+            await self._refusal_log.close()
 
     async def _http(self, scope: Scope, receive: Receive, reply: Reply) -> None:
         head = read_head(scope)
@@ -128,7 +136,8 @@ class Gate:
             await self._to_sign_in(scope, receive, reply, head, host)
             return
         if b"authorization" in head:
-            await self._pass(scope, receive, reply, await self._source(head, path))
+            reply.asker = await self._source(head, path)
+            await self._pass(scope, receive, reply, reply.asker)
             return
         token = cookie(head, self._cookies.session)
         session = await self._identities.session(token) if token else None
@@ -136,6 +145,7 @@ class Gate:
             if not await self._as_screen(scope, receive, reply, head, host):
                 await self._turn_away(scope, receive, reply, head)
             return
+        reply.asker = session.principal
         if path == SIGN_OUT:
             self._check_own_page(head, host)
             await self._sign_in.sign_out(scope, receive, reply, token, session)
@@ -174,6 +184,7 @@ class Gate:
         screen = await self._identities.screen(token) if token else None
         if token is None or screen is None:
             return False
+        reply.asker = screen.principal
         check_screen_request(screen, scope["method"], scope["path"])
         if scope["method"] not in _SAFE_METHODS:
             self._check_own_page(head, host)

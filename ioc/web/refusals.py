@@ -6,6 +6,7 @@ and an id; the log holds the rest under that id.
 
 import json
 import secrets
+from contextvars import ContextVar
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -57,6 +58,20 @@ _RETRY_S: Final = 5
 _log = logs.get_logger("ioc.web")
 
 
+noticed: ContextVar[list[BaseException] | None] = ContextVar("noticed", default=None)
+"""What was refused within the request at hand; the gate begins an empty list for each."""
+
+
+def note_refused(error: BaseException) -> None:
+    """Tell the gate of a refusal, which the status of the answer may not say."""
+    if (noted := noticed.get()) is not None and status_of(error) in (401, 403, 404, 429):
+        noted.append(error)
+
+
+def noted_refusals() -> tuple[BaseException, ...]:
+    return tuple(noticed.get() or ())
+
+
 def status_of(error: BaseException) -> int:
     """The HTTP status of an error's kind; 500 for what is not one of ours."""
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
@@ -65,6 +80,7 @@ def status_of(error: BaseException) -> int:
 def answer_to(error: BaseException) -> Response:
     """The answer to a request that ended with this error; logs what the answer must not say."""
     status = status_of(error)
+    note_refused(error)
     headers: dict[str, str] = {}
     if isinstance(error, TooMany | NoRoom):
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
