@@ -183,7 +183,8 @@ def user_list() -> None:
     from ioc.processes import accounts
 
     for person in accounts.user_list(settings):
-        state = "" if person.disabled_at is None else "  (disabled)"
+        state = "  (must change the password)" if person.must_change_password else ""
+        state = state if person.disabled_at is None else "  (disabled)"
         typer.echo(f"{person.login}  {person.name}  {person.role}  {','.join(sorted(person.centres))}{state}")
 
 

@@ -54,6 +54,9 @@ def test_a_password_comes_from_the_standard_input_and_is_shown_nowhere(ioc: Ioc)
     added = ioc(*person, typed="sáu con mèo đen ngủ\n")
     assert added.returncode == 0, added.stderr
     assert "mèo" not in added.stdout + added.stderr
+    assert "minh  Minh  leader  binh-duong  (must change the password)\n" in ioc("user", "list").stdout
+    assert ioc("user", "password", "minh", "--password-stays", typed="tám con mèo đen ngủ\n").returncode == 0
+    assert "minh  Minh  leader  binh-duong\n" in ioc("user", "list").stdout
     weak = ioc("user", "password", "minh", typed="1234\n")
     assert weak.returncode == 2
     assert weak.stderr.count("\n") == 1

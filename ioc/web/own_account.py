@@ -133,7 +133,7 @@ class OwnAccount:
             rules=say("password_rules", language),
             again_label=say("password_repeat", language),
             submit=say("password_change", language),
-            sign_out=say("sign_out", language),
+            leave=_leave(session, language),
             described=described,
         )
         other = {"lang": other_language(language), **({"next": next_path} if next_path else {})}
@@ -221,6 +221,14 @@ class OwnAccount:
         response = RedirectResponse(SIGN_IN, 303)
         self._cookies.remove_on(response)
         return response
+
+
+def _leave(session: Session, language: str) -> str:
+    """The way out of the password page: somebody who must change it has no other page to go to."""
+    if not session.must_change_password:
+        return f'<p class="note"><a href="{SESSIONS}">{say("sessions", language)}</a></p>'
+    submit = say("sign_out", language)
+    return template("sign-out.html").substitute(csrf_field=CSRF_FIELD, csrf=escape(session.csrf), submit=submit)
 
 
 def browser_of(agent: str) -> str:

@@ -37,6 +37,7 @@ from ioc.web.plain_pages import (
     other_language,
     page,
     read_form,
+    redact,
     say,
     template,
     visit_of,
@@ -186,9 +187,7 @@ class SignIn:
         return page(content, "sign_in", language, f"{SIGN_IN}?{other}", error)
 
     def _landing(self, request: Request, token: str) -> Response:
-        # What the server logs after this is the path without the token.
-        request.scope["path"] = f"{ONCE}/redacted"
-        request.scope["raw_path"] = f"{ONCE}/redacted".encode()
+        redact(request, ONCE)
         language = language_of(request, self._settings)
         content = template("once.html").substitute(
             text=say("once_text", language),

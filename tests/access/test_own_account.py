@@ -63,6 +63,7 @@ async def test_a_given_password_opens_nothing_but_the_page_that_changes_it(
     page = await browser.get(answer.headers["location"])
     assert page.status_code == 200
     assert WORDS["password_must"].vi in page.text
+    assert 'action="/sign-out"' in page.text
     done = await change(browser, GIVEN, OWN, next="/wall/binh-duong?lang=en")
     assert (done.status_code, done.headers["location"]) == (303, "/wall/binh-duong?lang=en")
     assert (await browser.get("/wall/binh-duong", headers=PAGE)).status_code == 200
@@ -86,6 +87,18 @@ async def test_after_a_password_was_taken_back_the_link_shows_who_one_is(
     assert 'name="old"' not in (await browser.get("/sign-in/password")).text
     assert (await change(browser, "", OWN)).status_code == 303
     assert (await browser.get("/who")).status_code == 200
+
+
+async def test_a_link_is_enough_also_where_the_given_password_is_not_known(
+    centre: Centre, browser: httpx.AsyncClient
+) -> None:
+    access.set_password(ROOT, centre.store, login="lan", password=GIVEN, now=NOON)
+    await browser.post("/sign-in/once", data={"token": centre.link()})
+    assert (await browser.get("/who")).status_code == 403
+    assert (await change(browser, "", GIVEN)).status_code == 400  # a new one, not the one that was given
+    assert (await change(browser, "", OWN)).status_code == 303
+    assert (await browser.get("/who")).status_code == 200
+    assert (await change(browser, "", "chín chiếc thuyền nan")).status_code == 403  # from now on the old one counts
 
 
 async def test_somebody_who_uses_links_only_has_nothing_to_change(centre: Centre) -> None:
