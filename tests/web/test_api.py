@@ -98,7 +98,7 @@ def test_catalogues_list_what_is_declared(web: Web) -> None:
         assert one in {entry["id"] for entry in get(web, path, headers).json()[part]}
     schema = get(web, "/api/v1/feeds/dossiers/schema", headers).json()
     assert "office" in schema["$defs"]["Dossier"]["properties"]
-    assert get(web, "/api/v1/sources", headers).json() == {"at": "2026-11-21T08:00:30Z", "sources": []}
+    assert get(web, "/api/v1/sources", headers).json() == {"at": "2026-11-21T08:00:30Z", "sources": [], "gaps": []}
 
 
 @pytest.mark.parametrize(
