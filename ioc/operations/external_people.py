@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ioc import logs
-from ioc.errors import Refused
 from ioc.model.access import Visit
 from ioc.model.audit import Act
-from ioc.operations.access import Signed, as_ms, begin_session, normal_login, say_signed_in
+from ioc.operations.access import Signed, SignInRefused, as_ms, begin_session, normal_login, say_signed_in
 from ioc.operations.gatekeeping import token_hash
 from ioc.operations.trail import changing
 from ioc.settings import Settings
@@ -34,7 +33,7 @@ class ExternalIdentity:
     login: str | None = field(default=None, repr=False)
 
 
-class NotKnownHere(Refused):
+class NotKnownHere(SignInRefused):
     """The provider knows somebody whom this centre does not let in."""
 
 
@@ -96,4 +95,6 @@ def _refused(reason: str, visit: Visit, person: Person | None = None) -> NotKnow
     _log.warning(
         "sign-in through OpenID refused", reason=reason, person=person.id if person else None, address=visit.address
     )
-    return NotKnownHere("This centre does not know that account: ask an administrator of your centre to add you.")
+    return NotKnownHere(
+        "This centre does not know that account: ask an administrator of your centre to add you.", person
+    )

@@ -46,6 +46,7 @@ from ioc.web.plain_pages import (
     visit_of,
     wanted_path,
 )
+from ioc.web.refusals import note_refused
 
 OPENID: Final = f"{SIGN_IN}/openid"
 CALLBACK: Final = f"{OPENID}/callback"
@@ -155,7 +156,8 @@ class OpenIdSignIn:
         except AnswerRefused as error:
             _refused(str(error), visit)
             return self._note("openid_failed", language, 403, next_path)
-        except NotKnownHere:
+        except NotKnownHere as error:
+            note_refused(error)
             return self._note("openid_unknown", language, 403, next_path)
         except IocError as error:
             return self._form(language, next_path=next_path, error=error)

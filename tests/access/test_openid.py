@@ -8,11 +8,11 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from ioc.model.access import Role
 from ioc.operations import access
-from ioc.store.schema import people
+from ioc.store.schema import audit_entries, people
 from ioc.web.words import WORDS
 from tests.access.conftest import PASSWORD, ROOT, Centre
 from tests.access.openid_visits import ACCOUNTS, CALLBACK, COOKIE, at_provider, begin, come_back, links, sign_in
@@ -347,6 +347,25 @@ async def test_callbacks_of_one_address_are_limited(centre: Centre, browser: htt
         said = {"error": "server_error", "state": (await begin(browser))["state"], "iss": centre.settings.openid_issuer}
         statuses.append((await come_back(browser, f"{CALLBACK}?{urlencode(said)}")).status_code)
     assert statuses == [403] * 20 + [429] * 2
+
+
+async def test_the_audit_tells_who_was_linked_came_in_and_was_refused(
+    centre: Centre, browser: httpx.AsyncClient
+) -> None:
+    await sign_in(browser)
+    async with centre.browser() as another:
+        await sign_in(another, "LAN")
+        await sign_in(another, "stranger")
+    await centre.gate._refusal_log.write(is_last=True)
+    with centre.store.reading() as connection:
+        rows = connection.execute(
+            select(audit_entries.c.act, audit_entries.c.who, audit_entries.c.id).order_by(audit_entries.c.n)
+        ).all()
+    lan = person_id(centre)
+    entries = [tuple(row) for row in rows]
+    assert entries[-4:-2] == [("identity-linked", lan, lan), ("sign-in", lan, lan)]
+    # Whom the second account would have been, had it not been linked already; the stranger is nobody.
+    assert sorted(entries[-2:]) == [("sign-in-refused", "anonymous", ""), ("sign-in-refused", "anonymous", lan)]
 
 
 async def test_logs_name_people_by_their_ids_only(
