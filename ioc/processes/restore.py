@@ -8,12 +8,16 @@ Refused: a folder without a manifest, a damaged file, tables of a newer program,
 the settings name, a centre that runs, and, without `replace`, a place that holds data.
 """
 
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from ioc.errors import StoreError
+from ioc.jobs.audit import append_head
+from ioc.model.access import system_principal
+from ioc.operations.audit import note_restored
 from ioc.processes import backup_manifest
 from ioc.processes.backup import STATE_FILES, broker_kind
 from ioc.processes.backup_manifest import Manifest
@@ -21,10 +25,15 @@ from ioc.processes.data_folder import make_data_folder, only_run, write_private
 from ioc.processes.restore_places import Place, places, stands
 from ioc.settings import Settings, without_password
 from ioc.store import copies, migrations
+from ioc.store.engine import Store
 
 UNFINISHED: Final = "restore.unfinished"
 """The file of the data folder that stands there from the first change to the last; it says which part is under way."""
 
+AUDIT_SINCE: Final = "0007"
+"""The first version of the tables that has an audit trail."""
+
+_RESTORE: Final = system_principal("restore")
 _MOVING: Final = "moving aside what stood here before"
 
 
@@ -49,6 +58,7 @@ def main(settings: Settings, folder: Path, *, now: datetime, replace: bool = Fal
         else:
             found = _found(wanted, was_putting=began not in ("", _MOVING), replace=replace)
             aside = _replaced(settings, folder, manifest, found, now)
+        _enter(settings, manifest, now)
         (settings.data / UNFINISHED).unlink(missing_ok=True)
     return Restored(manifest, aside)
 
@@ -119,6 +129,14 @@ def _replaced(
     for place in found:
         place.put()
     return tuple(dict.fromkeys(moved))
+
+
+def _enter(settings: Settings, manifest: Manifest, now: datetime) -> None:
+    """Say in the audit, and where its head is exported, that the trail goes on from the time of the backup."""
+    if manifest.tables >= AUDIT_SINCE:
+        with closing(Store.open(settings.store)) as store:
+            made_at = datetime.fromisoformat(manifest.made_at)
+            append_head(settings.data, note_restored(_RESTORE, store, made_at=made_at, now=now))
 
 
 def told(restored: Restored, settings: Settings) -> str:
