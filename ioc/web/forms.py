@@ -42,7 +42,7 @@ async def check_token(head: Mapping[bytes, bytes], receive: Receive, csrf: str, 
     """The request's body, to be read anew, once its token has been found to be the session's; else Refused."""
     sent = head.get(header.lower().encode())
     if sent is None and head.get(b"content-type", b"").split(b";")[0].strip().lower() == _FORM:
-        body = await _body(receive)
+        body = await _body(receive, MOST_FORM_BYTES)
         tokens = parsed(body).fields.get(CSRF_FIELD, ())
         sent = tokens[0].encode() if len(tokens) == 1 else b""
         receive = _again(body, receive)
@@ -51,11 +51,11 @@ async def check_token(head: Mapping[bytes, bytes], receive: Receive, csrf: str, 
     return receive
 
 
-async def read_form(request: Request) -> Form:
+async def read_form(request: Request, *, most_bytes: int = MOST_FORM_BYTES) -> Form:
     """The fields of a plain form; BadRequest for anything else."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM.decode():
         raise BadRequest("Send the form as application/x-www-form-urlencoded.")
-    return parsed(await _body(request.receive))
+    return parsed(await _body(request.receive, most_bytes))
 
 
 def parsed(body: bytes) -> Form:
@@ -69,15 +69,15 @@ def parsed(body: bytes) -> Form:
     return Form(fields)
 
 
-async def _body(receive: Receive) -> bytes:
+async def _body(receive: Receive, most_bytes: int) -> bytes:
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         body += message.get("body", b"")
-        if len(body) > MOST_FORM_BYTES:
-            raise BodyTooLarge(f"A form has at most {MOST_FORM_BYTES} bytes.")
+        if len(body) > most_bytes:
+            raise BodyTooLarge(f"A form has at most {most_bytes} bytes.")
         if not message.get("more_body", False):
             return bytes(body)
 

@@ -146,16 +146,15 @@ class Gate:
                 await self._turn_away(scope, receive, reply, head)
             return
         reply.asker = session.principal
-        if path == SIGN_OUT:
-            self._check_own_page(head, host)
-            await self._sign_in.sign_out(scope, receive, reply, token, session)
-            return
-        if session.must_change_password and path != CHANGE_PASSWORD:
+        if session.must_change_password and path not in (CHANGE_PASSWORD, SIGN_OUT):
             await self._send_to_change_password(scope, receive, reply, head)
             return
         if method not in _SAFE_METHODS:
             self._check_own_page(head, host)
             receive = await check_token(head, receive, session.csrf, CSRF_HEADER)
+        if path == SIGN_OUT:
+            await self._sign_in.sign_out(scope, receive, reply, token)
+            return
         if is_own_account:
             await self._sign_in.own_account(scope, receive, reply, token, session)
             return

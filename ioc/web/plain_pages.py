@@ -9,17 +9,17 @@ from html import escape
 from pathlib import Path
 from string import Template
 from typing import Final, Literal
-from urllib.parse import parse_qsl
 
 from anyio import CapacityLimiter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from ioc.errors import BadRequest, IocError, TooMany
+from ioc.errors import IocError, TooMany
 from ioc.model.access import Visit
 from ioc.operations.gatekeeping import is_local_path
 from ioc.settings import Settings
-from ioc.web.refusals import BodyTooLarge, SignInNeeded, answer_to, status_of
+from ioc.web import forms
+from ioc.web.refusals import SignInNeeded, answer_to, status_of
 from ioc.web.words import WORDS
 
 SIGN_IN: Final = "/sign-in"
@@ -130,18 +130,9 @@ def wanted_path(path: str | None, otherwise: str) -> str:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a plain form; BadRequest for anything else."""
-    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        raise BadRequest("Send the form as application/x-www-form-urlencoded.")
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > _MOST_FORM_BYTES:
-            raise BodyTooLarge(f"A form has at most {_MOST_FORM_BYTES} bytes.")
-    try:
-        return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=10, errors="strict"))
-    except ValueError:
-        raise BadRequest("The form cannot be read: load the page again.") from None
+    """The fields of a form of the door, each as it was typed: a password may begin or end with a blank."""
+    form = await forms.read_form(request, most_bytes=_MOST_FORM_BYTES)
+    return {name: values[-1] for name, values in form.fields.items()}
 
 
 @cache
