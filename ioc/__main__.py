@@ -240,6 +240,15 @@ def user_end_sessions(login: str) -> None:
     typer.echo(f"Sessions of {login} that have ended: {accounts.user_end_sessions(settings, login)}.")
 
 
+@user_app.command("unlink")
+def user_unlink(login: str) -> None:
+    """Forget which account of the OpenID provider is this person; the next one of that name is linked anew."""
+    settings = _start("user", is_brief=True)
+    from ioc.processes import accounts
+
+    typer.echo(f"Accounts that are no longer {login}: {accounts.user_unlink(settings, login)}.")
+
+
 @screen_app.command("add")
 def screen_add(
     name: str,

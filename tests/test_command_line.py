@@ -98,6 +98,8 @@ def test_somebodys_sessions_are_listed_and_ended(ioc: Ioc) -> None:
     ended = ioc("user", "end-sessions", "hoa")
     assert (ended.returncode, ended.stdout) == (0, "Sessions of hoa that have ended: 0.\n")
     assert ioc("user", "sessions", "nobody").returncode == 2
+    unlinked = ioc("user", "unlink", "hoa")
+    assert (unlinked.returncode, unlinked.stdout) == (0, "Accounts that are no longer hoa: 0.\n")
 
 
 def test_a_screen_is_added_listed_renewed_and_revoked_and_its_link_is_in_a_private_file(ioc: Ioc) -> None:

@@ -10,9 +10,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ioc import logs
-from ioc.model.access import Visit
+from ioc.model.access import Principal, Visit
 from ioc.model.audit import Act
-from ioc.operations.access import Signed, SignInRefused, as_ms, begin_session, normal_login, say_signed_in
+from ioc.operations.access import (
+    Signed,
+    SignInRefused,
+    administered,
+    as_ms,
+    begin_session,
+    normal_login,
+    say_signed_in,
+)
 from ioc.operations.gatekeeping import token_hash
 from ioc.operations.trail import changing
 from ioc.settings import Settings
@@ -74,6 +82,24 @@ def sign_in_external(
         _log.info("person linked to an account of the OpenID provider", person=person.id)
     _log.info("signed in through OpenID", person=person.id, address=visit.address)
     return signed
+
+
+def unlink(principal: Principal, store: Store, *, login: str, now: datetime) -> int:
+    """Forget which account of a provider is the person, and end their sessions; how many links there were.
+
+    The next account that says this login is linked anew: for somebody who got another account, or the wrong link.
+    """
+    with changing(store, now) as (connection, trail):
+        person = administered(principal, connection, login)
+        count = rows.unlink(connection, person.id)
+        if count == 0:
+            trail.nothing_changed()
+            return 0
+        people.delete_sessions_of(connection, person.id)
+        details = {"unlinked": count}
+        trail.say(principal, Act.PERSON_CHANGED, "person", person.id, centres=person.centres, details=details)
+    _log.info("person unlinked from the OpenID provider", person=person.id, by=principal.id)
+    return count
 
 
 def _person_of(connection: Connection, identity: ExternalIdentity, visit: Visit) -> tuple[Person, bool]:

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from ioc.errors import BadRequest, NotFound
 from ioc.model.access import Permission, Role, system_principal
 from ioc.model.origins import Origin
-from ioc.operations import access, keys, screens, sessions
+from ioc.operations import access, external_people, keys, screens, sessions
 from ioc.operations.sessions import OpenSession
 from ioc.settings import Settings
 from ioc.store.access import KeyRow, Person
@@ -117,6 +117,11 @@ def user_sessions(settings: Settings, login: str) -> tuple[OpenSession, ...]:
 def user_end_sessions(settings: Settings, login: str) -> int:
     """How many sessions of the person were ended."""
     return _with_store(settings, lambda store: sessions.end_sessions_of(_SHELL, store, login=login, now=_now()))
+
+
+def user_unlink(settings: Settings, login: str) -> int:
+    """How many accounts of OpenID providers are no longer the person's."""
+    return _with_store(settings, lambda store: external_people.unlink(_SHELL, store, login=login, now=_now()))
 
 
 def user_link(settings: Settings, login: str, path: str | None = None) -> str:

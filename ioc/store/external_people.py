@@ -1,6 +1,6 @@
 """Rows of who somebody is at an OpenID provider: its issuer, and the subject that it never gives to another."""
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 
 from ioc.store.access import Connection
 from ioc.store.schema import external_identities, people
@@ -28,3 +28,8 @@ def lock_login(connection: Connection, login: str) -> None:
 
 def link(connection: Connection, issuer: str, subject: str, person: str, *, at: int) -> None:
     connection.execute(insert(external_identities).values(issuer=issuer, subject=subject, person=person, linked_at=at))
+
+
+def unlink(connection: Connection, person: str) -> int:
+    """Forget whom the person is at a provider; how many links there were."""
+    return connection.execute(delete(external_identities).where(external_identities.c.person == person)).rowcount

@@ -9,10 +9,11 @@ import httpx
 import pytest
 from joserfc.jwk import OctKey
 
-from ioc.operations import access
+from ioc.errors import Refused
+from ioc.operations import access, external_people
 from ioc.web.openid_provider import KEYS_AGAIN_AFTER, login_of
 from ioc.web.words import WORDS
-from tests.access.conftest import NOON, Centre
+from tests.access.conftest import NOON, ROOT, Centre
 from tests.access.hostile_provider import (
     CLIENT,
     SECRET,
@@ -258,6 +259,29 @@ async def test_a_secret_with_signs_is_sent_as_the_standard_says(
     expected = httpx.BasicAuth("a%20b", "m%E1%BA%ADt%20kh%E1%BA%A9u%3A%20100%20%25%20d%C3%A0i")
     request = next(expected.auth_flow(httpx.Request("POST", "http://x")))
     assert request.headers["Authorization"] in provider.authorizations
+
+
+async def test_who_is_unlinked_is_signed_out_and_linked_anew(
+    browser: httpx.AsyncClient, centre: Centre, provider: HostileProvider
+) -> None:
+    await back(browser, provider)
+    provider.claims = {"sub": "s-new-account"}
+    async with centre.browser() as another:
+        assert (await back(another, provider)).status_code == 403
+        assert external_people.unlink(ROOT, centre.store, login="LAN", now=centre.clock.now) == 1
+        assert external_people.unlink(ROOT, centre.store, login="lan", now=centre.clock.now) == 0
+        centre.clock.turn(10)
+        assert (await browser.get("/who")).status_code == 401
+        assert (await back(another, provider)).status_code == 200
+    assert [subject for _, subject, _ in links(centre)] == ["s-new-account"]
+
+
+async def test_only_an_administrator_of_somebodys_centres_unlinks_them(centre: Centre) -> None:
+    boss, lan = access.list_people(ROOT, centre.store)[::-1]
+    assert (boss.login, lan.login) == ("quan.tri", "lan")
+    for person in (boss, lan):  # of another centre; no administrator
+        with pytest.raises(Refused):
+            external_people.unlink(access.principal_of(person), centre.store, login="lan", now=NOON)
 
 
 async def test_a_session_through_the_provider_says_so(
