@@ -140,7 +140,7 @@ def _described(letter: KeptLetter) -> Iterator[str]:
         "kind": row.kind,
         "reason": row.reason,
         "arrived": f"{utc(row.at)} UTC",
-        "in the log": _position(row) or "no: the intake refused it",
+        "in the log": (_position(row) or "no: the intake refused it") + _element(row),
         "key": _key(letter),
         "sent again": _replayed(row),
         "message": _size(row),
@@ -166,6 +166,10 @@ def _key(letter: KeptLetter) -> str:
 
 def _position(row: LetterRow) -> str:
     return "" if row.topic is None else f"{row.topic}[{row.partition}] {row.offset}"
+
+
+def _element(row: LetterRow) -> str:
+    return "" if row.element is None else f", message {row.element} of its array (from 0)"
 
 
 def _replayed(row: LetterRow) -> str:

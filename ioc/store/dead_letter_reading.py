@@ -20,7 +20,8 @@ _AT_ONCE: Final = 500
 class LetterRow:
     """All about one dead letter but its bytes; times are UTC ms.
 
-    Without topic, partition and offset the intake refused it. `size` is the length of the whole message (None: not
+    Without topic, partition and offset the intake refused it. `element` is its place, from 0, in the array that the
+    record of the log is; None where that is the message itself. `size` is the length of the whole message (None: not
     known), `kept` how much of it is kept. `replay_begun_at` without `replayed_at`: a replay was broken off, and may
     have reached the log.
     """
@@ -39,6 +40,7 @@ class LetterRow:
     kept: int
     replay_begun_at: int | None
     replayed_at: int | None
+    element: int | None
 
     @property
     def is_whole(self) -> bool:
@@ -90,6 +92,7 @@ _ABOUT: Final = (
     func.coalesce(func.length(dead_letters.c.body), 0).label("kept"),
     dead_letters.c.replay_begun_at,
     dead_letters.c.replayed_at,
+    dead_letters.c.element,
 )
 
 

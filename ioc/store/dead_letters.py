@@ -17,7 +17,8 @@ from ioc.store.statements import insert_into, larger, smaller
 class DeadLetter:
     """One refused message. Without topic and offset it was refused at the intake.
 
-    `key` is the one that it had in the log, where that and its headers are known.
+    `key` is the one that it had in the log, where that and its headers are known; `element` its place, from 0, where
+    the record there is an array of messages.
     """
 
     feed: str
@@ -31,6 +32,7 @@ class DeadLetter:
     partition: int | None = None
     offset: int | None = None
     key: bytes | None = None
+    element: int | None = None
 
 
 @lru_cache
@@ -106,6 +108,7 @@ def _row(letter: DeadLetter, body_bytes: int) -> dict[str, Any]:
         "body": letter.body[:body_bytes],
         "key": letter.key,
         "size": len(letter.body),
+        "element": letter.element,
     }
 
 

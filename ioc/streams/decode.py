@@ -150,12 +150,12 @@ def decode(
             beat.rejected += 1
             said.letters.append(_letter(feed, partition, record, record.value, stated, unusable))
             continue
-        for message in messages:
+        for element, message in enumerate(messages):
             try:
                 event = _add(said, feed, stated.origin, message, arrived, numbered, limits)
             except Unusable as unusable:
                 beat.rejected += 1
-                said.letters.append(_letter(feed, partition, record, message, stated, unusable))
+                said.letters.append(_letter(feed, partition, record, message, stated, unusable, element))
                 continue
             beat.accepted += 1
             lag = record.time - event
@@ -229,9 +229,15 @@ def _add(
 
 
 def _letter(
-    feed: Feed, partition: Partition, record: Received, message: bytes, stated: _Stated, unusable: Unusable
+    feed: Feed,
+    partition: Partition,
+    record: Received,
+    message: bytes,
+    stated: _Stated,
+    unusable: Unusable,
+    element: int = 0,
 ) -> DeadLetter:
-    """The dead letter of a message (of several, where the record holds an array)."""
+    """The dead letter of a message; of that element, where the record holds an array."""
     # Without a key a letter is not sent again from what is kept of it: this one's true origin is not known.
     is_kept = record.headers.get(ORIGIN, _LIVE) in _ORIGINS and len(record.key) <= _LONGEST_KEY
     key = record.key if is_kept else None
@@ -247,4 +253,5 @@ def _letter(
         partition.number,
         record.offset,
         key,
+        None if message is record.value else element,
     )

@@ -64,11 +64,13 @@ def test_a_record_may_hold_several_messages_each_judged_by_itself(centre: SmallC
     letters = sorted((offset, kind) for _, kind, _, offset in _letters(centre))
     assert letters == [(0, "unknown_asset"), (0, "unreadable"), (3, "unreadable")]
     with centre.store.reading() as connection:
-        bodies = connection.exec_driver_sql("SELECT body FROM dead_letters ORDER BY id").scalars().all()
+        found = connection.exec_driver_sql("SELECT body, element FROM dead_letters").fetchall()
         counted = connection.exec_driver_sql("SELECT accepted, rejected, duplicate FROM source_counts").fetchall()
-    assert {bytes(one) for one in bodies} == {b"7", several[4], unclosed[: ALL.dead_letter_bytes]}, (
-        "of an array, only the message itself"
-    )
+    assert {bytes(said): element for said, element in found} == {
+        b"7": several.index(b"7"),
+        several[4]: 4,
+        unclosed[: ALL.dead_letter_bytes]: None,
+    }, "of an array, only the message itself, and its place"
     assert [tuple(row) for row in counted] == [(7, 3, 1)]
 
 

@@ -128,6 +128,7 @@ dead_letters = Table(
     Column("replay_begun_at", BigInteger, nullable=True),
     Column("replayed_at", BigInteger, nullable=True),
     Column("published_at", BigInteger, nullable=True),
+    Column("element", Integer, nullable=True),
     Index(None, "at"),
     Index(
         "ix_dead_letters_unpublished",
