@@ -223,7 +223,8 @@ class _Pages:
         words = CATALOGUE[language]
         try:
             if page == "front":
-                return front_page(await to_thread.run_sync(self._centres, who), theme, words, language)
+                centres = await to_thread.run_sync(self._centres, who)
+                return front_page(centres, theme, words, language, administers=who.may(Permission.ADMINISTER))
             if page not in PAGES:
                 return message_page(words.page_unknown, theme, words, language)
             return await to_thread.run_sync(self._page, who, page, centre, theme, language)
@@ -250,6 +251,7 @@ class _Pages:
                 reader=Reader(language, words, now),
                 drawn=geography is not None,
                 schematic=geography is not None and geography.schematic,
+                administers=who.may(Permission.ADMINISTER),
             )
         )
 

@@ -63,8 +63,11 @@ def date(reader: Reader) -> Component:
     return piece("Div", long_date(reader.now, reader.words), css="date", field="date")
 
 
-def switches(theme: Theme, words: Words, language: Language) -> Component:
-    """Language, light and dark, and the way back to all pages. Plain links: the server answers with a cookie."""
+def switches(theme: Theme, words: Words, language: Language, *, administers: bool) -> Component:
+    """Language, light and dark, the way to administration (for who administers) and back to all pages.
+
+    Plain links: the server answers with a cookie.
+    """
     other = "vi" if language == "en" else "en"
     other_theme = "dark" if theme == "light" else "light"
     return piece(
@@ -72,6 +75,7 @@ def switches(theme: Theme, words: Words, language: Language) -> Component:
         piece("A", words.other_language, href=f"?lang={other}", title=words.other_language_hint, lang=other),
         piece("A", sign("theme"), href=f"?theme={other_theme}", title=words.other_theme_hint,
               aria_label=words.other_theme_hint),
+        piece("A", words.administration, href="/administration") if administers else None,
         piece("A", words.all_pages, href="/"),
         css="switches",
     )  # fmt: skip

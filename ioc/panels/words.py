@@ -30,6 +30,7 @@ class Words:
     session_over: str
     reload_page: str
     all_pages: str
+    administration: str
 
     # bands
     band_simulated: str
@@ -172,6 +173,7 @@ VI: Final = Words(
     session_over="Phiên làm việc đã hết.",
     reload_page="Tải lại trang để đăng nhập",
     all_pages="Mọi trang",
+    administration="Quản trị",
     band_simulated="DỮ LIỆU MÔ PHỎNG",
     band_replay="DỮ LIỆU PHÁT LẠI",
     band_exercise="DIỄN TẬP",
@@ -294,6 +296,7 @@ EN: Final = Words(
     session_over="This session has ended.",
     reload_page="Reload the page to sign in",
     all_pages="All pages",
+    administration="Administration",
     band_simulated="SIMULATED DATA",
     band_replay="REPLAYED DATA",
     band_exercise="EXERCISE",

@@ -1,6 +1,7 @@
 """Widgets and pages as pure functions: data in, marked components out."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -198,6 +199,16 @@ def test_the_front_page_offers_the_pages_of_each_centre() -> None:
     ]  # fmt: skip
     assert "Bến Cát operations centre" in text(made)
     assert "no centre yet" in text(front_page([], "light", EN, "en"))
+
+
+def test_the_way_to_administration_is_shown_to_who_administers() -> None:
+    for administers in (True, False):
+        made = front_page([], "light", VI, "vi", administers=administers)
+        assert ("/administration" in [mark(one, "href") for one in walk(made)]) is administers
+        for page in ("centre", "leader"):
+            parts = replace(_parts(factories.view(page), "dark", "vi"), administers=administers)
+            links = [mark(one, "href") for one in walk(PAGES[page](parts))]
+            assert ("/administration" in links) is administers
 
 
 def test_a_message_stands_in_a_pages_place() -> None:

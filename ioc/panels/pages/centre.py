@@ -21,7 +21,7 @@ def centre_page(parts: Parts) -> Component:
     head = piece(
         "Header",
         piece("Div", piece("H1", centre_title(view["centre"], reader)), connection(reader), css="name"),
-        switches(theme, words, reader.language),
+        switches(theme, words, reader.language, administers=parts.administers),
         piece("Div", clock(reader), date(reader), css="now"),
         css="head",
     )

@@ -25,13 +25,16 @@ def _choice(centre: Centre, words: Words, language: Language) -> Component:
     return piece("Section", piece("H2", title), piece("Div", *links, css="choices"), css="panel")
 
 
-def front_page(centres: Sequence[Centre], theme: Theme, words: Words, language: Language) -> Component:
+def front_page(
+    centres: Sequence[Centre], theme: Theme, words: Words, language: Language, *, administers: bool = False
+) -> Component:
     """Centres in the order given, each with its three pages."""
     return _framed(
         words.front,
         words.front_note if centres else words.front_empty,
         theme, words, language,
         piece("Main", *(_choice(centre, words, language) for centre in centres), css="centres"),
+        administers=administers,
     )  # fmt: skip
 
 
@@ -40,7 +43,9 @@ def message_page(text: str, theme: Theme, words: Words, language: Language) -> C
     return _framed(text, "", theme, words, language)
 
 
-def _framed(title: str, note: str, theme: Theme, words: Words, language: Language, *body: Component) -> Component:
+def _framed(
+    title: str, note: str, theme: Theme, words: Words, language: Language, *body: Component, administers: bool = False
+) -> Component:
     name = piece("Div", piece("H1", title), piece("P", note), css="name")
-    head = piece("Header", name, switches(theme, words, language), css="head")
+    head = piece("Header", name, switches(theme, words, language, administers=administers), css="head")
     return piece("Div", head, *body, css="page front", id="panels-front", page="front", theme=theme)

@@ -22,7 +22,7 @@ def leader_page(parts: Parts) -> Component:
         "Header",
         piece("Div", piece("H1", centre_title(view["centre"], reader)), connection(reader), css="name"),
         piece("Div", date(reader), clock(reader), css="now"),
-        switches(theme, words, reader.language),
+        switches(theme, words, reader.language, administers=parts.administers),
         css="head",
     )
     more = piece(

@@ -19,6 +19,7 @@ class Parts:
     reader: Reader
     drawn: bool
     schematic: bool
+    administers: bool = False
 
     @property
     def slow_below(self) -> float | None:
