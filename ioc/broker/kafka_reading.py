@@ -90,16 +90,23 @@ class Reader:
 
     def read(self, partition: Partition, offset: int, limit: int) -> list[Received]:
         with self._lock, as_broker_error(self._options, f"reading {partition.topic}[{partition.number}]"):
-            lane = self._lane_at(partition, offset)
-            if lane is None:
-                return []
-            if len(lane.waiting) < limit and not lane.is_long:
-                if lane.rests_at is not None:
-                    self._fetch_from(lane, lane.rests_at)
-                self._take_what_is_there(lane, limit)
-            if not lane.waiting and partition in self._lanes:
-                self._wait_for(partition, lane)
-            return lane.take(limit)
+            try:
+                return self._read(partition, offset, limit)
+            except errors.LogTruncationError as error:  # a topic was made anew; any question for a position may say so
+                self._drop(error.divergent_offsets)
+                return self._read(partition, offset, limit)
+
+    def _read(self, partition: Partition, offset: int, limit: int) -> list[Received]:
+        lane = self._lane_at(partition, offset)
+        if lane is None:
+            return []
+        if len(lane.waiting) < limit and not lane.is_long:
+            if lane.rests_at is not None:
+                self._fetch_from(lane, lane.rests_at)
+            self._take_what_is_there(lane, limit)
+        if not lane.waiting and partition in self._lanes:
+            self._wait_for(partition, lane)
+        return lane.take(limit)
 
     def forget(self, topic: str) -> None:
         """Fetch the topic's records anew: it may have been made anew."""
