@@ -10,6 +10,7 @@ import ioc.operations
 # What opens the store for somebody takes a Principal. Only the gate has none yet: these make one.
 MADE_BY_THE_GATE = {"sign_in", "find_session", "mark_seen", "sign_out", "redeem", "principal_of_key"}
 MADE_BY_THE_GATE |= {"pair_screen", "find_screen", "mark_screen_seen"}
+MADE_BY_THE_GATE |= {"is_linked", "sign_in_external"}
 TRANSACTIONS = {"changing"}  # what operations open the store with, once they know who asks
 OPENS_THE_STORE = {"Store", "Province", "Intake"}
 
