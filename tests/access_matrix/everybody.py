@@ -9,11 +9,14 @@ from ioc.model.access import Permission, Role
 from ioc.model.origins import Origin
 from ioc.operations.access import one_time_link
 from ioc.operations.keys import NewKey, add_key
+from ioc.operations.screens import add_screen, renew_screen
+from ioc.operations.views import Page
 from ioc.settings import Settings
 from ioc.store import access as rows
 from ioc.store.access import Person
 from ioc.store.engine import Store
 from ioc.web.app import WebApp
+from ioc.web.plain_pages import SCREEN
 from tests.access_matrix.canaries import (
     FOREIGN,
     FRESH,
@@ -38,6 +41,7 @@ class Somebody:
     name: str
     sees: frozenset[str] = frozenset()
     login: str = ""
+    screen: str = ""
     key: str = field(default="", repr=False)
 
     @property
@@ -60,6 +64,7 @@ class Somebody:
         return tuple(f"{kind}-{MARKS[PARENT]}".encode() for kind in "uc")
 
 
+SCREEN_NAME: Final = "wall-1"
 ROLES: Final = tuple(Role)
 NOBODY: Final = Somebody("anonymous")
 
@@ -80,6 +85,8 @@ def make_everybody(store: Store, settings: Settings, now: datetime) -> tuple[Som
     }.items():
         token = add_key(ROOT, store, settings, key, now=now)
         made.append(Somebody(name, frozenset({OWN}), key=token))
+    add_screen(ROOT, store, settings, name=SCREEN_NAME, centre=f"c-{MARKS[OWN]}", page=Page.WALL, now=now)
+    made.append(Somebody("wall screen of own", frozenset({OWN}), screen=SCREEN_NAME))
     return tuple(made)
 
 
@@ -110,7 +117,12 @@ async def sign_in(
     """What each of them sends with a request, by name."""
     held: dict[str, Headers] = {}
     for one in people:
-        if one.login:
+        if one.screen:
+            pairing = renew_screen(ROOT, store, settings, name=one.screen, now=now)
+            answer = await ask(web.app, Asked("POST", SCREEN, "", f"token={pairing}".encode(), FORM), as_browser({}))
+            assert answer.status == 303, (one.name, answer)
+            held[one.name] = as_browser(cookies(answer))
+        elif one.login:
             link = one_time_link(ROOT, store, settings, login=one.login, path="/", now=now)
             body = f"token={link}".encode()
             answer = await ask(web.app, Asked("POST", "/sign-in/once", "", body, FORM), as_browser({}))
