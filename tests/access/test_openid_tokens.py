@@ -72,6 +72,7 @@ async def test_a_token_of_the_usual_kind_lets_in(browser: httpx.AsyncClient, pro
         {"claims": {"iss": "https://id.example.vn"}},
         {"dropped": ("iss",)},
         {"claims": {"aud": "another-client"}},
+        {"claims": {"aud": "another-client", "azp": CLIENT}},
         {"claims": {"aud": ["another-client"]}},
         {"claims": {"aud": [CLIENT, "another-client"]}},
         {"claims": {"aud": [CLIENT, "another-client"], "azp": "another-client"}},
