@@ -23,7 +23,7 @@ from tests.access.hostile_provider import (
     rsa_key,
     unsigned,
 )
-from tests.access.openid_visits import CALLBACK, begin, come_back, links
+from tests.access.openid_visits import CALLBACK, COOKIE, begin, come_back, links
 
 pytestmark = pytest.mark.anyio
 
@@ -260,6 +260,19 @@ async def test_a_secret_with_signs_is_sent_as_the_standard_says(
     expected = httpx.BasicAuth("a%20b", "m%E1%BA%ADt%20kh%E1%BA%A9u%3A%20100%20%25%20d%C3%A0i")
     request = next(expected.auth_flow(httpx.Request("POST", "http://x")))
     assert request.headers["Authorization"] in provider.authorizations
+
+
+async def test_a_state_is_good_once_and_only_for_its_own_round_trip(
+    browser: httpx.AsyncClient, provider: HostileProvider
+) -> None:
+    """This provider takes any code any number of times: what refuses is here."""
+    assert (await back(browser, provider, state="another")).status_code == 403
+    begun = await begin(browser)
+    kept, provider.nonce = browser.cookies[COOKIE], begun["nonce"]
+    path = f"{CALLBACK}?{urlencode({'code': 'a-code', 'state': begun['state']})}"
+    assert (await come_back(browser, path)).status_code == 200
+    browser.cookies.set(COOKIE, kept)
+    assert (await come_back(browser, path)).status_code == 403
 
 
 async def test_who_is_unlinked_is_signed_out_and_linked_anew(
