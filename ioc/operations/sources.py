@@ -74,7 +74,7 @@ class FeedEntry:
 def sources(principal: Principal, province: Province, *, now: datetime) -> SourceList:
     """All sources, by id."""
     check_permission(principal, Permission.READ)
-    with province.reading() as (connection, _):
+    with province.reading(principal) as (connection, _):
         return SourceList(now, read_source_entries(connection, now))
 
 

@@ -1,0 +1,185 @@
+"""PostgreSQL: the roles, who owns the tables, what each role may do with them, and the policies of their rows.
+
+Laid down anew after every run of the migrations and every restore: roles belong to the server and not to the store, a
+dump holds no grants, and a new table gets its rights without being named in a migration. A table is of one of three
+kinds. `PLACED`: each row belongs to a place; read only within bounds, never by the web program for itself.
+`KNOWN_TO_ALL`: what the bounds themselves are made of, and how the centre's streams do. All others are the programs'
+own: people, sessions, keys, contents of messages; nobody's reading reaches them.
+
+Partitions have neither grants nor policies: their rows are reached through their table alone.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import psycopg
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from ioc.errors import StoreError
+from ioc.store import schema
+from ioc.store.bounds import CENTRES, NOT_NARROWED, UNITS, WHOLE, DatabaseRole, act_as_signed_in
+from ioc.store.reaches import save_reaches
+
+PLACED: Final = {
+    **{table.name: "place" for table in schema.windows},
+    schema.latest.name: "place",
+    schema.figures.name: "place",
+    schema.cases.name: "asset",
+}
+"""The tables whose rows belong to a place, and the column with its number."""
+
+KNOWN_TO_ALL: Final = frozenset(
+    {
+        *(table.name for table in (schema.provinces, schema.levels, schema.units, schema.successions)),
+        *(table.name for table in (schema.centres, schema.coverage, schema.assets, schema.asset_units)),
+        *(table.name for table in (schema.places, schema.series, schema.reaches, schema.kept_from)),
+        *(table.name for table in (schema.positions, schema.gaps, schema.sources, schema.source_counts)),
+        schema.dead_letter_counts.name,
+        "alembic_version",
+    }
+)
+"""Every web program holds the whole territory in memory to judge by; the sources board is of the whole centre."""
+
+WITHIN_BOUNDS: Final = "within_bounds"
+OF_PROGRAMS: Final = "of_programs"
+
+READER, WEB, WRITER = DatabaseRole.READER, DatabaseRole.WEB, DatabaseRole.WRITER
+
+_MAKE_ROLE: Final = """
+DO $$ BEGIN CREATE ROLE {role} NOLOGIN;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$
+"""
+"""Databases of one server may be set up at once, and no advisory lock reaches from one to the other."""
+
+_JOIN_ROLE: Final = """
+DO $$ BEGIN GRANT {role} TO SESSION_USER;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$
+"""
+
+
+def prepare(connection: Connection) -> None:
+    """Make the roles, take them, and own the tables that stand there; StoreError with the SQL where that is denied.
+
+    From here to its end the transaction acts as the role that owns the tables.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    act_as_signed_in(connection)
+    user, place = connection.execute(text("SELECT quote_ident(session_user), quote_ident(current_schema())")).one()
+    try:
+        _make_roles(connection, place)
+        for table in _tables(connection, "pg_get_userbyid(relowner) <> 'ioc_writer'"):
+            connection.execute(text(f"ALTER TABLE {table} OWNER TO {WRITER}"))
+        connection.execute(text(f"SET LOCAL ROLE {WRITER}"))
+    except DBAPIError as error:
+        if isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
+            raise _for_the_administrator(user, place) from error
+        raise
+    if not _holds(connection, f"has_schema_privilege('{WRITER}', current_schema(), 'CREATE')"):
+        raise _for_the_administrator(user, place)
+
+
+def lay_down(connection: Connection) -> None:
+    """Give each role what it may do, and the rows their policies; compute what the policies look at."""
+    if connection.dialect.name == "sqlite":
+        return
+    standing = set(_tables(connection, "NOT relispartition"))
+    for table in sorted(standing & PLACED.keys()):
+        _protect(connection, table, PLACED[table])
+    _grant(connection, "SELECT", standing & (KNOWN_TO_ALL | PLACED.keys()), READER)
+    _grant(connection, "SELECT, INSERT, UPDATE, DELETE", standing - PLACED.keys(), WEB)
+    for sequence in _of_kind(connection, "S", "pg_get_userbyid(relowner) = 'ioc_writer'"):
+        connection.execute(text(f"GRANT USAGE ON SEQUENCE {sequence} TO {WEB}"))
+    if schema.reaches.name in standing:
+        save_reaches(connection)
+
+
+def _make_roles(connection: Connection, place: str) -> None:
+    # A member of a role may act as it; since PostgreSQL 16 that is a right of its own.
+    version = int(connection.execute(text("SHOW server_version_num")).scalar_one())
+    right = "SET" if version >= 160_000 else "MEMBER"
+    for role in DatabaseRole:
+        if not _holds(connection, f"EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}')"):
+            connection.execute(text(_MAKE_ROLE.format(role=role)))
+        if not _holds(connection, f"pg_has_role(session_user, '{role}', '{right}')"):
+            connection.execute(text(_JOIN_ROLE.format(role=role)))
+        wanted = ["USAGE", *(["CREATE"] if role is WRITER else [])]
+        if not all(_holds(connection, f"has_schema_privilege('{role}', current_schema(), '{one}')") for one in wanted):
+            connection.execute(text(f"GRANT {', '.join(wanted)} ON SCHEMA {place} TO {role}"))
+
+
+def _protect(connection: Connection, table: str, column: str) -> None:
+    """Rows of a table are seen within bounds only, also by whoever owns it."""
+    known = set(
+        connection.scalars(text("SELECT polname FROM pg_policy WHERE polrelid = to_regclass(:table)"), {"table": table})
+    )
+    if WITHIN_BOUNDS not in known:
+        condition = _within_bounds(column)
+        connection.execute(text(f"CREATE POLICY {WITHIN_BOUNDS} ON {table} FOR SELECT TO {READER} USING ({condition})"))
+    if OF_PROGRAMS not in known:
+        connection.execute(text(f"CREATE POLICY {OF_PROGRAMS} ON {table} TO {WRITER} USING (true) WITH CHECK (true)"))
+    if not _holds(
+        connection,
+        f"EXISTS (SELECT FROM pg_class WHERE relrowsecurity AND relforcerowsecurity AND oid = to_regclass('{table}'))",
+    ):
+        connection.execute(text(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"))
+
+
+def _within_bounds(column: str) -> str:
+    """Whether a row's place belongs to the transaction's centres, and to its units where those narrow them.
+
+    Each part is a sub-query without a reference to the row, so it is computed once for a statement; a look into a
+    multirange is a binary search, however many places a centre has.
+    """
+
+    def reached(setting: str) -> str:
+        # A setting that was local to an earlier transaction is empty, not absent.
+        given = f"nullif(nullif(current_setting('{setting}', true), ''), '{NOT_NARROWED}')"
+        return (
+            f"{column} <@ (SELECT range_agg(reaches.places) FROM reaches"  # noqa: S608 - our own names
+            f" WHERE reaches.above = ANY (CAST({given} AS text[])))"
+        )
+
+    return (
+        f"{reached(CENTRES)} AND ((SELECT current_setting('{UNITS}', true) = '{NOT_NARROWED}') OR {reached(UNITS)}"
+        f" OR {column} <@ (SELECT CAST(nullif(current_setting('{WHOLE}', true), '') AS int4multirange)))"
+    )
+
+
+def _grant(connection: Connection, what: str, tables: Iterable[str], role: DatabaseRole) -> None:
+    if named := ", ".join(sorted(tables)):
+        connection.execute(text(f"GRANT {what} ON {named} TO {role}"))
+
+
+def _tables(connection: Connection, condition: str) -> list[str]:
+    """The store's own tables, and their partitions, that stand in its schema; others may stand there too."""
+    ours = {*schema.metadata.tables, "alembic_version"}
+    daily = {table.name for table in schema.windows if table.dialect_options["postgresql"]["partition_by"]}
+    found = _of_kind(connection, "rp", condition)
+    return [name for name in found if name in ours or any(name.startswith(f"{parent}_") for parent in daily)]
+
+
+def _of_kind(connection: Connection, kinds: str, condition: str) -> list[str]:
+    found = connection.scalars(
+        text(
+            "SELECT relname FROM pg_class"  # noqa: S608 - our own words
+            " WHERE relnamespace = to_regnamespace(quote_ident(current_schema()))"
+            f" AND relkind = ANY (string_to_array(:kinds, NULL)) AND {condition} ORDER BY relname"
+        ),
+        {"kinds": kinds},
+    )
+    return list(found)
+
+
+def _holds(connection: Connection, condition: str) -> bool:
+    return bool(connection.execute(text(f"SELECT {condition}")).scalar_one())
+
+
+def _for_the_administrator(user: str, place: str) -> StoreError:
+    roles = ", ".join(DatabaseRole)
+    return StoreError(
+        "the database's user may not make the roles of the centre: let an administrator of PostgreSQL run, once in this"
+        f" database, {'; '.join(f'CREATE ROLE {role} NOLOGIN' for role in DatabaseRole)}; GRANT {roles} TO {user};"
+        f" GRANT USAGE ON SCHEMA {place} TO {roles}; GRANT CREATE ON SCHEMA {place} TO {WRITER}"
+    )
