@@ -63,8 +63,11 @@ def take_role(connection: psycopg.Connection, role: DatabaseRole) -> None:
     try:
         connection.execute(_TAKE, [role])
         connection.commit()
-    except psycopg.errors.InsufficientPrivilege as error:
+    except psycopg.Error as error:
         user = connection.info.user
+        connection.close()  # it never comes to the pool
+        if not isinstance(error, psycopg.errors.InsufficientPrivilege):
+            raise
         raise StoreError(
             f"the database's user {user} may not act as {role}: let an administrator of PostgreSQL run"
             f' GRANT {role} TO "{user}"'

@@ -144,6 +144,8 @@ def _as_store_error() -> Iterator[None]:
         if isinstance(error.orig, psycopg.Error):
             raise _of_postgres(error.orig) from error
         raise StoreError(f"the store did not do what was asked: {error.orig}") from error
+    except psycopg.Error as error:  # of what is done with a new connection
+        raise _of_postgres(error) from error
     except PoolTimeout as error:
         raise StoreError("all connections to the database are in use: try again in a moment") from error
 

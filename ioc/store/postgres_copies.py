@@ -98,6 +98,7 @@ def set_aside(store: Store, name: str) -> None:
         schema = _quoted(_schema(connection))
         connection.execute(text(f"ALTER SCHEMA {schema} RENAME TO {_quoted(name)}"))
         connection.execute(text(f"CREATE SCHEMA {schema}"))
+    store.engine.dispose()  # in the new one nobody has a role yet
 
 
 def others_connected(store: Store) -> int:

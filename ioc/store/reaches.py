@@ -29,24 +29,24 @@ unit AS ({_dated("id, parent", "units")}),
 covering AS ({_dated("centre, unit", "coverage")}),
 member AS ({_dated("asset, unit", "asset_units")}),
 below AS (
-    SELECT id AS above, id AS unit, since, until FROM unit
+    SELECT 'unit' AS kind, id AS above, id AS unit, since, until FROM unit
     UNION
-    SELECT below.above, unit.id, {_OVERLAP.format("below", "unit")}
+    SELECT below.kind, below.above, unit.id, {_OVERLAP.format("below", "unit")}
     FROM below JOIN unit ON unit.parent = below.unit
     WHERE {_HELD_TOGETHER.format("below", "unit")}
 ),
 covered AS (
-    SELECT covering.centre AS above, below.unit, {_OVERLAP.format("covering", "below")}
+    SELECT 'centre' AS kind, covering.centre AS above, below.unit, {_OVERLAP.format("covering", "below")}
     FROM covering JOIN below ON below.above = covering.unit
     WHERE {_HELD_TOGETHER.format("covering", "below")}
 ),
 held AS (SELECT * FROM below UNION ALL SELECT * FROM covered),
 own AS (
-    SELECT id AS above, id AS key FROM centres
+    SELECT 'centre' AS kind, id AS above, id AS key FROM centres
     UNION
-    SELECT above, unit FROM held
+    SELECT kind, above, unit FROM held
     UNION
-    SELECT held.above, member.asset FROM held JOIN member USING (unit)
+    SELECT held.kind, held.above, member.asset FROM held JOIN member USING (unit)
     WHERE {_HELD_TOGETHER.format("held", "member")}
 ),
 family AS (
@@ -55,14 +55,15 @@ family AS (
     SELECT family.above, centres.id FROM family JOIN centres ON centres.parent = family.centre
 ),
 belonging AS (
-    SELECT above, key FROM own
+    SELECT kind, above, key FROM own
     UNION
-    SELECT family.above, own.key FROM family JOIN own ON own.above = family.centre
+    SELECT own.kind, family.above, own.key
+    FROM family JOIN own ON own.kind = 'centre' AND own.above = family.centre
 )
-INSERT INTO reaches (above, places)
-SELECT belonging.above, range_agg(int4range(places.id, places.id + 1))
+INSERT INTO reaches (kind, above, places)
+SELECT belonging.kind, belonging.above, range_agg(int4range(places.id, places.id + 1))
 FROM belonging JOIN places ON places.key = belonging.key
-GROUP BY belonging.above
+GROUP BY belonging.kind, belonging.above
 """)  # noqa: S608 - made of the words above only
 
 

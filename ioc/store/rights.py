@@ -9,7 +9,7 @@ own: people, sessions, keys, contents of messages; nobody's reading reaches them
 Partitions have neither grants nor policies: their rows are reached through their table alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import psycopg
@@ -46,16 +46,11 @@ OF_PROGRAMS: Final = "of_programs"
 
 READER, WEB, WRITER = DatabaseRole.READER, DatabaseRole.WEB, DatabaseRole.WRITER
 
-_MAKE_ROLE: Final = """
-DO $$ BEGIN CREATE ROLE {role} NOLOGIN;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$
+_UNLESS_DONE: Final = """
+DO $ioc$ BEGIN {statement};
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $ioc$
 """
 """Databases of one server may be set up at once, and no advisory lock reaches from one to the other."""
-
-_JOIN_ROLE: Final = """
-DO $$ BEGIN GRANT {role} TO SESSION_USER;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$
-"""
 
 
 def prepare(connection: Connection) -> None:
@@ -66,18 +61,19 @@ def prepare(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         return
     act_as_signed_in(connection)
-    user, place = connection.execute(text("SELECT quote_ident(session_user), quote_ident(current_schema())")).one()
+    lacking = _lacking(connection)
     try:
-        _make_roles(connection, place)
-        for table in _tables(connection, "pg_get_userbyid(relowner) <> 'ioc_writer'"):
-            connection.execute(text(f"ALTER TABLE {table} OWNER TO {WRITER}"))
-        connection.execute(text(f"SET LOCAL ROLE {WRITER}"))
+        for statement in lacking:
+            connection.execute(text(_UNLESS_DONE.format(statement=statement)))
     except DBAPIError as error:
         if isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
-            raise _for_the_administrator(user, place) from error
+            raise _for_the_administrator(lacking) from error
         raise
-    if not _holds(connection, f"has_schema_privilege('{WRITER}', current_schema(), 'CREATE')"):
-        raise _for_the_administrator(user, place)
+    if lacking := _lacking(connection):  # who may not grant rights on a schema is only warned
+        raise _for_the_administrator(lacking)
+    for table in _tables(connection, "pg_get_userbyid(relowner) <> 'ioc_writer'"):
+        connection.execute(text(f"ALTER TABLE {table} OWNER TO {WRITER}"))
+    connection.execute(text(f"SET LOCAL ROLE {WRITER}"))
 
 
 def lay_down(connection: Connection) -> None:
@@ -95,18 +91,23 @@ def lay_down(connection: Connection) -> None:
         save_reaches(connection)
 
 
-def _make_roles(connection: Connection, place: str) -> None:
+def _lacking(connection: Connection) -> list[str]:
+    """What must still be done for the roles, as SQL."""
+    user, place = connection.execute(text("SELECT quote_ident(session_user), quote_ident(current_schema())")).one()
     # A member of a role may act as it; since PostgreSQL 16 that is a right of its own.
     version = int(connection.execute(text("SHOW server_version_num")).scalar_one())
     right = "SET" if version >= 160_000 else "MEMBER"
+    found: list[str] = []
     for role in DatabaseRole:
-        if not _holds(connection, f"EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}')"):
-            connection.execute(text(_MAKE_ROLE.format(role=role)))
-        if not _holds(connection, f"pg_has_role(session_user, '{role}', '{right}')"):
-            connection.execute(text(_JOIN_ROLE.format(role=role)))
-        wanted = ["USAGE", *(["CREATE"] if role is WRITER else [])]
-        if not all(_holds(connection, f"has_schema_privilege('{role}', current_schema(), '{one}')") for one in wanted):
-            connection.execute(text(f"GRANT {', '.join(wanted)} ON SCHEMA {place} TO {role}"))
+        exists = _holds(connection, f"EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}')")
+        if not exists:
+            found.append(f"CREATE ROLE {role} NOLOGIN")
+        if not exists or not _holds(connection, f"pg_has_role(session_user, '{role}', '{right}')"):
+            found.append(f"GRANT {role} TO {user}")
+        for wanted in ("USAGE", "CREATE") if role is WRITER else ("USAGE",):
+            if not exists or not _holds(connection, f"has_schema_privilege('{role}', current_schema(), '{wanted}')"):
+                found.append(f"GRANT {wanted} ON SCHEMA {place} TO {role}")
+    return found
 
 
 def _protect(connection: Connection, table: str, column: str) -> None:
@@ -133,16 +134,17 @@ def _within_bounds(column: str) -> str:
     multirange is a binary search, however many places a centre has.
     """
 
-    def reached(setting: str) -> str:
+    def reached(kind: str, setting: str) -> str:
         # A setting that was local to an earlier transaction is empty, not absent.
         given = f"nullif(nullif(current_setting('{setting}', true), ''), '{NOT_NARROWED}')"
         return (
             f"{column} <@ (SELECT range_agg(reaches.places) FROM reaches"  # noqa: S608 - our own names
-            f" WHERE reaches.above = ANY (CAST({given} AS text[])))"
+            f" WHERE reaches.kind = '{kind}' AND reaches.above = ANY (CAST({given} AS text[])))"
         )
 
     return (
-        f"{reached(CENTRES)} AND ((SELECT current_setting('{UNITS}', true) = '{NOT_NARROWED}') OR {reached(UNITS)}"
+        f"{reached('centre', CENTRES)}"
+        f" AND ((SELECT current_setting('{UNITS}', true) = '{NOT_NARROWED}') OR {reached('unit', UNITS)}"
         f" OR {column} <@ (SELECT CAST(nullif(current_setting('{WHOLE}', true), '') AS int4multirange)))"
     )
 
@@ -176,10 +178,8 @@ def _holds(connection: Connection, condition: str) -> bool:
     return bool(connection.execute(text(f"SELECT {condition}")).scalar_one())
 
 
-def _for_the_administrator(user: str, place: str) -> StoreError:
-    roles = ", ".join(DatabaseRole)
+def _for_the_administrator(lacking: Sequence[str]) -> StoreError:
     return StoreError(
-        "the database's user may not make the roles of the centre: let an administrator of PostgreSQL run, once in this"
-        f" database, {'; '.join(f'CREATE ROLE {role} NOLOGIN' for role in DatabaseRole)}; GRANT {roles} TO {user};"
-        f" GRANT USAGE ON SCHEMA {place} TO {roles}; GRANT CREATE ON SCHEMA {place} TO {WRITER}"
+        "the database's user may not make the roles of the centre: let an administrator of PostgreSQL run, in this"
+        f" database, {'; '.join(lacking)}"
     )

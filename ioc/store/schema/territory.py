@@ -133,7 +133,8 @@ series = Table(
 reaches = Table(
     "reaches",
     metadata,
+    Column("kind", String, primary_key=True),
     Column("above", String, primary_key=True),
     Column("places", Text().with_variant(INT4MULTIRANGE(), "postgresql"), nullable=False),
-    comment="PostgreSQL: numbers of all places that on some day belonged to a centre or unit; what policies look at",
+    comment="PostgreSQL: numbers of all places that on some day belonged to a centre or a unit; what policies look at",
 )

@@ -19,9 +19,10 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "reaches",
+        sa.Column("kind", sa.String(), nullable=False),
         sa.Column("above", sa.String(), nullable=False),
         sa.Column("places", sa.Text().with_variant(INT4MULTIRANGE(), "postgresql"), nullable=False),
-        sa.PrimaryKeyConstraint("above", name=op.f("pk_reaches")),
-        comment="PostgreSQL: numbers of all places that on some day belonged to a centre or unit;"
+        sa.PrimaryKeyConstraint("kind", "above", name=op.f("pk_reaches")),
+        comment="PostgreSQL: numbers of all places that on some day belonged to a centre or a unit;"
         " what policies look at",
     )
