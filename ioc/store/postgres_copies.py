@@ -53,7 +53,8 @@ def dump(store: Store, connection: Connection, file: Path) -> None:
 
 def require_restorable(store: Store, written_by: str) -> Path:
     """The program that restores a dump of a server of version `written_by`. StoreError if it cannot be done here."""
-    with store.reading() as connection:
+    with store.changing_tables() as connection:
+        rights.make_roles(connection)  # the policies in the dump name them
         server = server_version(connection)
     if _major(server) < _major(written_by):
         raise StoreError(
@@ -66,8 +67,7 @@ def require_restorable(store: Store, written_by: str) -> Path:
 def restore(store: Store, file: Path, written_by: str) -> None:
     """Put a dump into the store's schema, which must be empty: all of it or nothing."""
     program = require_restorable(store, written_by)
-    with store.changing_tables() as connection:
-        rights.prepare(connection)  # the policies in the dump name the roles
+    with store.reading() as connection:
         schema = _schema(connection)
     _run(
         store,

@@ -53,10 +53,10 @@ EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $ioc$
 """Databases of one server may be set up at once, and no advisory lock reaches from one to the other."""
 
 
-def prepare(connection: Connection) -> None:
-    """Make the roles, take them, and own the tables that stand there; StoreError with the SQL where that is denied.
+def make_roles(connection: Connection) -> None:
+    """Make the roles and take them; StoreError with the SQL for an administrator where that is denied.
 
-    From here to its end the transaction acts as the role that owns the tables.
+    From here to its end the transaction acts as the user of IOC_STORE.
     """
     if connection.dialect.name == "sqlite":
         return
@@ -64,16 +64,38 @@ def prepare(connection: Connection) -> None:
     lacking = _lacking(connection)
     try:
         for statement in lacking:
-            connection.execute(text(_UNLESS_DONE.format(statement=statement)))
+            connection.exec_driver_sql(_UNLESS_DONE.format(statement=statement))
     except DBAPIError as error:
         if isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
             raise _for_the_administrator(lacking) from error
         raise
     if lacking := _lacking(connection):  # who may not grant rights on a schema is only warned
         raise _for_the_administrator(lacking)
+
+
+def prepare(connection: Connection) -> None:
+    """As `make_roles`; and the tables that stand there become the writing role's, as which the transaction goes on."""
+    if connection.dialect.name == "sqlite":
+        return
+    make_roles(connection)
     for table in _tables(connection, "pg_get_userbyid(relowner) <> 'ioc_writer'"):
         connection.execute(text(f"ALTER TABLE {table} OWNER TO {WRITER}"))
     connection.execute(text(f"SET LOCAL ROLE {WRITER}"))
+
+
+def are_laid_down(connection: Connection) -> bool:
+    """Whether the program acts as one of the roles, and every table whose rows belong to a place is protected."""
+    if connection.dialect.name == "sqlite":
+        return True
+    found = connection.execute(
+        text(
+            "SELECT current_user, count(*) FROM pg_class JOIN pg_policy ON polrelid = pg_class.oid"
+            " WHERE relnamespace = to_regnamespace(quote_ident(current_schema()))"
+            " AND relrowsecurity AND relforcerowsecurity AND polname = :policy"
+        ),
+        {"policy": WITHIN_BOUNDS},
+    ).one()
+    return found[0] in set(DatabaseRole) and found[1] >= len(PLACED)
 
 
 def lay_down(connection: Connection) -> None:

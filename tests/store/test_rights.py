@@ -10,7 +10,7 @@ import pytest
 from alembic import command
 from sqlalchemy import insert, make_url, text
 
-from ioc.errors import StoreError
+from ioc.errors import StoreError, StoreVersionError
 from ioc.model.windows import DAY, LEVELS
 from ioc.store import migrations, postgres_copies, rights, schema
 from ioc.store.bounds import Bounds, DatabaseRole
@@ -105,6 +105,8 @@ def test_who_may_make_no_roles_is_told_what_an_administrator_runs(
     assert "administrator of PostgreSQL" in said
     assert "geheim" not in str(caught.value)
     assert migrations.version_of(store) is None, "nothing was made"
+    with pytest.raises(StoreError, match="administrator of PostgreSQL"):
+        postgres_copies.require_restorable(store, "15.0")
 
     administer(url, statements)
     migrations.upgrade(store)
@@ -210,7 +212,10 @@ def test_a_restored_dump_without_roles_is_not_read_past_them(store: Store) -> No
         connection.execute(text(f"DROP POLICY {rights.WITHIN_BOUNDS} ON latest"))
     with store.reading_for(Bounds(frozenset({"c-all"}))) as connection:
         assert connection.scalar(text("SELECT count(*) FROM latest")) == 0
+    with pytest.raises(StoreVersionError, match="run `python -m ioc setup`"):
+        migrations.require_current(store)
     migrations.upgrade(store)
+    migrations.require_current(store)
     with store.reading_for(Bounds(frozenset({"c-all"}))) as connection:
         assert connection.scalar(text("SELECT count(*) FROM latest"))
 

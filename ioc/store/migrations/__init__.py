@@ -52,12 +52,15 @@ def upgrade(store: Store) -> None:
 
 
 def require_current(store: Store) -> None:
-    """StoreVersionError unless the store's tables are those of this program."""
+    """StoreVersionError unless the store's tables are those of this program, and their rights laid down."""
     version = version_of(store)
     require_known(version)
     if version != newest_version():
         found = "has no tables yet" if version is None else f"is of version {version}, older than this program"
         raise StoreVersionError(f"the store {found}: run `python -m ioc setup`")
+    with store.reading() as connection:
+        if not rights.are_laid_down(connection):
+            raise StoreVersionError("the store's tables are not protected by their rights: run `python -m ioc setup`")
 
 
 def require_known(version: str | None) -> None:
