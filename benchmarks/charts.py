@@ -119,7 +119,7 @@ def _charts(ask: Callable[[list[str], datetime], int], units: list[str], charts:
 
 def _one_question(province: Province, units: list[str], now: datetime, *, step: str) -> int:
     who, until = system_principal("bench"), milliseconds(now)
-    with province.reading() as (connection, atlas):
+    with province.reading(who) as (connection, atlas):
         clock = province.clock(connection, atlas, now)
         places = [atlas.find(who, Asked(unit=unit), atlas.day(until)).number for unit in units]
         number, since = atlas.numbers.series[MEAN_SPEED.id], until - HOURS * HOUR

@@ -152,7 +152,7 @@ def note_restored(principal: Principal, store: Store, *, made_at: datetime, now:
 
 
 def _bounds(principal: Principal, province: Province, now: datetime) -> Bounds:
-    with province.reading() as (_connection, atlas):
+    with province.reading(principal) as (_connection, atlas):
         units = atlas.scope(principal, atlas.day(milliseconds(now))).units
     return Bounds(principal.centres, units)
 

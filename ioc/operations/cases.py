@@ -71,7 +71,7 @@ def cases(
     if not 1 <= limit <= LONGEST_PAGE:
         raise BadRequest(f"limit is {limit}: ask for 1 to {LONGEST_PAGE} cases")
     after = _after(cursor)
-    with province.reading() as (connection, atlas):
+    with province.reading(principal) as (connection, atlas):
         clock = province.clock(connection, atlas, now)
         today = atlas.day(clock.now)
         place = atlas.find(principal, asked, today)

@@ -71,7 +71,7 @@ def list_coverage(principal: Principal, province: Province, *, now: datetime) ->
     """What every centre that the principal sees covers and covered."""
     check_permission(principal, Permission.ADMINISTER)
     seen = seen_centres(principal, province, now=now)
-    with province.reading() as (_, atlas):
+    with province.reading(principal) as (_, atlas):
         known = {centre.id: Text(centre.title_vi, centre.title_en) for centre in seen}
         return tuple(_coverage(atlas.territory, centre, known) for centre in seen)
 
@@ -87,7 +87,7 @@ def centre_coverage(principal: Principal, province: Province, centre: str, *, no
 def local_day(principal: Principal, province: Province, now: datetime) -> date:
     """Today, where the province is."""
     check_permission(principal, Permission.ADMINISTER)
-    with province.reading() as (_, atlas):
+    with province.reading(principal) as (_, atlas):
         return atlas.day(milliseconds(now))
 
 

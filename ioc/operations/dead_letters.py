@@ -131,7 +131,7 @@ def replay(
         raise BadRequest(f"{len(wanted)} letters are too many at once: send at most {AT_ONCE}")
     if not choices.dry_run:
         intake.disk.check_room()
-    with intake.province.reading() as (connection, atlas):
+    with intake.province.reading_own() as (connection, atlas):
         known = rows.read_letters(connection, wanted)
         refused = {one.row.source for one in known.values() if one.row.topic is None}
         senders = {source: sender_of(connection, source) for source in refused}

@@ -94,7 +94,7 @@ def accept(
     _check_request(messages, key)
     hashed = body_hash or hashlib.sha256(b"\n".join(messages)).digest()
     arrived = milliseconds(now)
-    with intake.province.reading() as (connection, atlas):
+    with intake.province.reading_own() as (connection, atlas):
         horizon = arrived - intake.province.settings.idempotency_horizon * SECOND
         known = read_claim(connection, principal.id, key, since=horizon) if key else None
     if known is not None and known.body_hash[: len(hashed)] != hashed:

@@ -121,7 +121,7 @@ def kpi(
     if kpi_id not in KPIS:
         raise NotFound(f"there is no KPI {kpi_id!r}: GET /api/v1/kpis lists them")
     declared = KPIS[kpi_id]
-    with province.reading() as (connection, atlas):
+    with province.reading(principal) as (connection, atlas):
         clock = province.clock(connection, atlas, now)
         finish = clock.now if end is None else milliseconds(end)
         span = (declared.span or SERIES[declared.numerator].current_span) * 1000

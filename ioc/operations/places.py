@@ -24,6 +24,7 @@ from ioc.model.territory import Territory
 from ioc.operations.access import check_permission
 from ioc.settings import Settings
 from ioc.store.access import Connection
+from ioc.store.bounds import Bounds, also_see
 from ioc.store.engine import Store
 from ioc.store.registry import Registry, load_registry
 from ioc.store.rolling import load_kept_from
@@ -131,6 +132,12 @@ class Atlas:
             centres = {one for one in centres if units.issuperset(territory.all_units_of_centre(one, day))}
         return Scope(frozenset(units), frozenset(centres))
 
+    def ever_whole(self, principal: Principal) -> list[int]:
+        """The numbers of the centres that the principal sees on any day."""
+        days = (date.min, *self.territory.change_days)
+        seen = {centre for day in days for centre in self.scope(principal, day).centres}
+        return [self.numbers.places[centre] for centre in seen if centre in self.numbers.places]
+
     def sees(self, scope: Scope, kind: PlaceKind, key: str, day: date) -> bool:
         match kind:
             case PlaceKind.UNIT:
@@ -203,8 +210,24 @@ class Province:
         self._atlas: Atlas | None = None
 
     @contextmanager
-    def reading(self) -> Iterator[tuple[Connection, Atlas]]:
-        """A transaction that only reads, and the province as that transaction sees it."""
+    def reading(self, principal: Principal) -> Iterator[tuple[Connection, Atlas]]:
+        """A transaction that only reads, for the principal, and the province as that transaction sees it."""
+        bounds = bounds_of(principal)
+        with self.store.reading_for(bounds) as connection:
+            atlas = self._current(connection)
+            if bounds.units:
+                also_see(connection, atlas.ever_whole(principal))
+            yield connection, atlas
+
+    @contextmanager
+    def reading_centre(self, centre: Place) -> Iterator[tuple[Connection, Atlas]]:
+        """As `reading`, for what everybody shares who may see the centre."""
+        with self.store.reading_for(Bounds(frozenset({centre.key}))) as connection:
+            yield connection, self._current(connection)
+
+    @contextmanager
+    def reading_own(self) -> Iterator[tuple[Connection, Atlas]]:
+        """As `reading`, for a program's own business: messages on their way, not what the centre knows of places."""
         with self.store.reading() as connection:
             yield connection, self._current(connection)
 
@@ -286,7 +309,7 @@ def list_units(
 ) -> UnitList:
     """The units that the principal sees on that local day (default: today), in the order of their ids."""
     check_permission(principal, Permission.READ)
-    with province.reading() as (_, atlas):
+    with province.reading(principal) as (_, atlas):
         day = at or atlas.day(milliseconds(now))
         seen = atlas.scope(principal, day).units
         units = sorted((unit for unit in atlas.territory.units_at(day) if unit.id in seen), key=lambda unit: unit.id)
@@ -306,7 +329,7 @@ def list_assets(
 ) -> AssetList:
     """The assets that stand in units that the principal sees on that local day, in the order of their ids."""
     check_permission(principal, Permission.READ)
-    with province.reading() as (_, atlas):
+    with province.reading(principal) as (_, atlas):
         day = at or atlas.day(milliseconds(now))
         scope, territory = atlas.scope(principal, day), atlas.territory
         seen: list[Asset] = [
@@ -338,7 +361,7 @@ def list_assets(
 def list_centres(principal: Principal, province: Province, *, now: datetime) -> tuple[CentreEntry, ...]:
     """The centres that the principal sees, with the units that each covers today."""
     seen = seen_centres(principal, province, now=now)
-    with province.reading() as (_, atlas):
+    with province.reading(principal) as (_, atlas):
         day, territory = atlas.day(milliseconds(now)), atlas.territory
         return tuple(
             CentreEntry(one.id, one.title_vi, one.title_en, one.parent, territory.units_of_centre(one.id, day))
@@ -349,7 +372,7 @@ def list_centres(principal: Principal, province: Province, *, now: datetime) -> 
 def seen_centres(principal: Principal, province: Province, *, now: datetime) -> tuple[Centre, ...]:
     """The centres that the principal sees today, in the order of the province."""
     check_permission(principal, Permission.READ)
-    with province.reading() as (_, atlas):
+    with province.reading(principal) as (_, atlas):
         seen = atlas.scope(principal, atlas.day(milliseconds(now))).centres
         return tuple(centre for centre in atlas.territory.centres if centre.id in seen)
 
@@ -357,7 +380,7 @@ def seen_centres(principal: Principal, province: Province, *, now: datetime) -> 
 def seen_places(principal: Principal, province: Province, *, now: datetime) -> frozenset[str]:
     """The ids of the units and assets that the principal sees today."""
     check_permission(principal, Permission.READ)
-    with province.reading() as (_, atlas):
+    with province.reading(principal) as (_, atlas):
         day = atlas.day(milliseconds(now))
         scope = atlas.scope(principal, day)
         assets = (one.id for one in atlas.territory.assets if atlas.sees(scope, PlaceKind.ASSET, one.id, day))
@@ -387,6 +410,15 @@ def _page(entries: list[Entry], after: str | None, limit: int) -> tuple[list[Ent
 
 
 # --- small things ----------------------------------------------------------------------------------------------
+
+
+def bounds_of(principal: Principal) -> Bounds:
+    """What the database is told of who asks; it judges places, whatever the day (decision 16)."""
+    if principal.everything:
+        return Bounds(everything=True)
+    if not principal.may(Permission.READ):
+        return Bounds()
+    return Bounds(principal.centres, principal.units)
 
 
 def milliseconds(moment: datetime) -> int:

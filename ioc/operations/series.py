@@ -116,7 +116,7 @@ def series(
     declared = known_series(series_id)
     until = end or now
     since = start or until - DEFAULT_SPAN
-    with province.reading() as (connection, atlas):
+    with province.reading(principal) as (connection, atlas):
         clock = province.clock(connection, atlas, now)
         first, last = milliseconds(since), milliseconds(until)
         level = _level_of(step, first, last, clock)

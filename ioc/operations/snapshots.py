@@ -78,7 +78,7 @@ def snapshot(
 ) -> Snapshot:
     """The current value of every series at the place; of an asset, only the series that its kind has."""
     check_permission(principal, Permission.READ)
-    with province.reading() as (connection, atlas):
+    with province.reading(principal) as (connection, atlas):
         clock = province.clock(connection, atlas, now)
         place = atlas.find(principal, asked, atlas.day(clock.now))
         origins = (origin,) if origin is not None else province.preferred_origins()

@@ -93,7 +93,7 @@ class FeedEntry:
 def sources(principal: Principal, province: Province, *, now: datetime) -> SourceList:
     """All sources, by id, and what the log has lost."""
     check_permission(principal, Permission.READ)
-    with province.reading() as (connection, _):
+    with province.reading(principal) as (connection, _):
         gaps = read_gaps(connection, since=milliseconds(now) - GAPS_MS, limit=MOST_GAPS)
         entries = tuple(GapEntry(*gap[:4], moment_of(gap.noticed_at)) for gap in gaps)
         return SourceList(now, read_source_entries(connection, now), entries)

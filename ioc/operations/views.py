@@ -98,7 +98,7 @@ def check_view(principal: Principal, province: Province, view: View, *, now: dat
     check_permission(principal, Permission.READ)
     if principal.view is not None and principal.view != view.id:
         raise Refused(f"The screen {principal.name} shows one view only: pair it anew to show another.")
-    with province.reading() as (_, atlas):
+    with province.reading(principal) as (_, atlas):
         return atlas.find(principal, Asked(centre=view.centre), atlas.day(milliseconds(now)))
 
 
@@ -136,7 +136,7 @@ class Board:
 
     def refresh(self, now: datetime) -> None:
         """Compute everything anew: time passes also where nothing is sent."""
-        with self._province.reading() as (connection, atlas):
+        with self._province.reading_centre(self._centre) as (connection, atlas):
             clock = self._province.clock(connection, atlas, now)
             frame = frame_of(connection, atlas, self._province, self._centre, clock)
             centre = atlas.territory.centre(self._centre.key)
@@ -151,7 +151,7 @@ class Board:
 
     def update(self, touched: Integers, now: datetime) -> None:
         """Compute what these (series, place, origin) rows concern; a no-op for those of other centres."""
-        with self._province.reading() as (connection, atlas):
+        with self._province.reading_centre(self._centre) as (connection, atlas):
             clock = self._province.clock(connection, atlas, now)
             frame = frame_of(connection, atlas, self._province, self._centre, clock)
             places = _places_by_series(touched, {number: key for key, number in atlas.numbers.series.items()})

@@ -22,6 +22,7 @@ from ioc.processes.port import check_port
 from ioc.processes.slow_clients import TimelyProtocol
 from ioc.processes.stopping import stop_on_signals
 from ioc.settings import Settings
+from ioc.store.bounds import DatabaseRole
 from ioc.store.engine import Store
 from ioc.web.app import WebApp, build_app
 
@@ -33,7 +34,7 @@ log = logs.get_logger("ioc.web")
 
 def main(settings: Settings) -> int:
     check_port(settings.host, settings.port)
-    store = Store.open(settings.store)
+    store = Store.open(settings.store, DatabaseRole.WEB)
     try:
         stop = stop_on_signals()
         if wait_for_store(store, stop):

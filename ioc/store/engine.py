@@ -8,6 +8,9 @@ gives "database is locked" under several writers. A transaction that reads stays
 On PostgreSQL one that reads is REPEATABLE READ and read-only, which is never refused; one that writes is READ
 COMMITTED: its statements look at rows as they are once they have their locks, which is what the compare-and-set of
 a position and the additive upserts of windows need.
+
+On PostgreSQL each program acts as a role of its own, and what is read for somebody is read within their bounds
+(`ioc.store.bounds`). SQLite has neither: there the operations alone decide who sees what.
 """
 
 import re
@@ -26,6 +29,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ioc.errors import StoreAway, StoreError
 from ioc.store.arrays import IntegersDumper
+from ioc.store.bounds import Bounds, DatabaseRole, bind, take_role
 
 __all__ = ["Connection", "Store"]
 
@@ -76,8 +80,11 @@ class Store:
         self.engine = engine
 
     @classmethod
-    def open(cls, url: str) -> "Store":
-        """The store at an SQLAlchemy URL; StoreError if the URL cannot be used. Does not look at its version."""
+    def open(cls, url: str, role: DatabaseRole = DatabaseRole.WRITER) -> "Store":
+        """The store at an SQLAlchemy URL; StoreError if the URL cannot be used. Does not look at its version.
+
+        `role` is what the program acts as in PostgreSQL.
+        """
         try:
             parsed = make_url(url)
         except ArgumentError as error:
@@ -86,7 +93,7 @@ class Store:
             ) from error
         if parsed.get_backend_name() == "sqlite":
             return cls(_sqlite_engine(parsed))
-        return cls(_postgres_engine(parsed))
+        return cls(_postgres_engine(parsed, role))
 
     @property
     def dialect(self) -> str:
@@ -98,6 +105,13 @@ class Store:
         with _as_store_error(), self.engine.connect() as connection:
             if self.dialect == "postgresql":
                 connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            yield connection
+
+    @contextmanager
+    def reading_for(self, bounds: Bounds) -> Iterator[Connection]:
+        """As `reading`, for somebody: on PostgreSQL no row of a place is seen that lies outside their bounds."""
+        with self.reading() as connection:
+            bind(connection, bounds)
             yield connection
 
     @contextmanager
@@ -130,6 +144,8 @@ def _as_store_error() -> Iterator[None]:
         if isinstance(error.orig, psycopg.Error):
             raise _of_postgres(error.orig) from error
         raise StoreError(f"the store did not do what was asked: {error.orig}") from error
+    except psycopg.Error as error:  # of what is done with a new connection
+        raise _of_postgres(error) from error
     except PoolTimeout as error:
         raise StoreError("all connections to the database are in use: try again in a moment") from error
 
@@ -143,7 +159,7 @@ def _of_postgres(error: psycopg.Error) -> StoreError:
     return StoreError(f"the database did not do what was asked: {said}")
 
 
-def _postgres_engine(url: URL) -> Engine:
+def _postgres_engine(url: URL, role: DatabaseRole) -> Engine:
     options = " ".join(f"-c {name}={value}" for name, value in POSTGRES_OPTIONS.items())
     defaults = POSTGRES_CONNECTING | {"options": options}
     engine = create_engine(
@@ -158,6 +174,7 @@ def _postgres_engine(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def _configure(connection: psycopg.Connection, _record: Any) -> None:
         connection.adapters.register_dumper(np.ndarray, IntegersDumper)
+        take_role(connection, role)
 
     return engine
 

@@ -1,7 +1,8 @@
 """Copying a PostgreSQL store with PostgreSQL's own programs, pg_dump and pg_restore.
 
-Only the schema that the store stands in is copied, without owners and rights: those belong to the server. A restore
-is one transaction. What stood there before is moved to another schema, never dropped.
+Only the schema that the store stands in is copied, without owners and rights: those belong to the server, and a
+restore lays them down anew. The copy is put in one transaction. What stood there before is moved to another schema,
+never dropped.
 
 Refused: programs older than the server. No password is ever an argument of a program.
 """
@@ -17,6 +18,8 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy import Connection, text
 
 from ioc.errors import StoreError
+from ioc.store import rights
+from ioc.store.bounds import act_as_signed_in
 from ioc.store.engine import Store
 
 LOCK_WAIT: Final = "30s"
@@ -43,12 +46,15 @@ def dump(store: Store, connection: Connection, file: Path) -> None:
         store,
         *(str(program), "--format=custom", f"--snapshot={snapshot}", f"--lock-wait-timeout={LOCK_WAIT}"),
         *("--no-owner", "--no-privileges", f"--schema={_schema(connection)}", f"--file={file}"),
+        # Policies hold for it too; those of the role that owns the tables let all rows pass.
+        *(f"--role={_role(connection)}", "--enable-row-security"),
     )
 
 
 def require_restorable(store: Store, written_by: str) -> Path:
     """The program that restores a dump of a server of version `written_by`. StoreError if it cannot be done here."""
-    with store.reading() as connection:
+    with store.changing_tables() as connection:
+        rights.make_roles(connection)  # the policies in the dump name them
         server = server_version(connection)
     if _major(server) < _major(written_by):
         raise StoreError(
@@ -69,7 +75,10 @@ def restore(store: Store, file: Path, written_by: str) -> None:
         *(f"--schema={schema}", str(file)),
     )
     with store.changing_tables() as connection:
+        rights.prepare(connection)
+        rights.lay_down(connection)
         connection.execute(text("ANALYZE"))  # a dump holds no statistics
+    store.engine.dispose()
 
 
 def holds_anything(store: Store) -> bool:
@@ -85,14 +94,17 @@ def holds_anything(store: Store) -> bool:
 def set_aside(store: Store, name: str) -> None:
     """Move all that is in the store's schema to one of the given name."""
     with store.changing_tables() as connection:
+        act_as_signed_in(connection)  # the schema is not the role's
         schema = _quoted(_schema(connection))
         connection.execute(text(f"ALTER SCHEMA {schema} RENAME TO {_quoted(name)}"))
         connection.execute(text(f"CREATE SCHEMA {schema}"))
+    store.engine.dispose()  # in the new one nobody has a role yet
 
 
 def others_connected(store: Store) -> int:
     """How many programs of a centre are connected to the database besides this one."""
     with store.reading() as connection:
+        act_as_signed_in(connection)  # who sees what the user's other sessions are
         found = connection.execute(
             text(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
@@ -144,6 +156,10 @@ def _run(store: Store, *command: str) -> None:
 
 def _last(lines: Sequence[str]) -> str:
     return " ".join(line.strip() for line in lines[-3:]) or "it said nothing"
+
+
+def _role(connection: Connection) -> str:
+    return str(connection.execute(text("SELECT current_user")).scalar_one())
 
 
 def _schema(connection: Connection) -> str:

@@ -16,6 +16,7 @@ from ioc.errors import StoreError
 from ioc.model.places import Asset, Centre, Coverage, Level, Membership, Succession, Unit
 from ioc.model.territory import Territory
 from ioc.store import schema
+from ioc.store.reaches import save_reaches
 from ioc.store.registry import register_places
 
 Record = TypeVar("Record", Unit, Succession, Centre, Coverage, Asset, Membership, Level)
@@ -53,6 +54,7 @@ def save_territory(connection: Connection, province: ProvinceRow, territory: Ter
     register_places(connection, "unit", [unit.id for unit in territory.units])
     register_places(connection, "centre", [centre.id for centre in territory.centres])
     register_places(connection, "asset", [asset.id for asset in territory.assets])
+    save_reaches(connection)
 
 
 def load_territory(connection: Connection) -> Territory:

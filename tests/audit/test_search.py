@@ -76,7 +76,7 @@ def test_a_centre_whose_id_begins_like_another_is_another(loaded: Store, setting
 
 
 def test_entries_of_a_unit_are_found_by_whose_centres_cover_it(loaded: Store, settings: Settings) -> None:
-    with Province(loaded, settings).reading() as (_connection, atlas):
+    with Province(loaded, settings).reading(SHELL) as (_connection, atlas):
         day = atlas.day(ms(NOW))
         mine = administrator("ben-cat")
         own = atlas.scope(mine, day).units

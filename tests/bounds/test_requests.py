@@ -130,7 +130,7 @@ def test_a_server_that_serves_as_many_screens_as_it_can_says_so(web: Web, monkey
     view = View.from_id("wall:c-all")
 
     async def run() -> None:
-        with web.rows.province.reading() as (_, atlas):
+        with web.rows.province.reading_own() as (_, atlas):
             centre = atlas.find(ROOT, Asked(centre="c-all"), atlas.day(int(NOW.timestamp() * 1000)))
         first, _second = [await web.made.live.subscribe(view, centre) for _ in range(2)]
         with pytest.raises(TooMany, match="screens") as refused:

@@ -12,6 +12,7 @@ from ioc.broker.port import Broker, Partition
 from ioc.jobs.rollups import roll_up
 from ioc.processes import backup
 from ioc.settings import Settings
+from ioc.store.bounds import act_as_signed_in
 from ioc.store.engine import Store
 from tests.databases import scalar
 from tests.streams.history import ARRIVAL, Sent
@@ -56,6 +57,7 @@ def destroy(folder: Path) -> None:
         try:
             _end_others(store)
             with store.changing_tables() as connection:
+                act_as_signed_in(connection)
                 connection.execute(text("DROP SCHEMA public CASCADE"))
                 connection.execute(text("CREATE SCHEMA public"))
         finally:
@@ -71,6 +73,7 @@ def _end_others(store: Store) -> None:
     while scalar(store, f"SELECT count(*) {others}"):
         assert time.monotonic() < deadline, "others are still connected"
         with store.writing() as connection:
+            act_as_signed_in(connection)
             connection.execute(text(f"SELECT pg_terminate_backend(pid, 1000) {others}"))
 
 

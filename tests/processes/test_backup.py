@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -43,11 +44,12 @@ KEEPING = KeepingRules(Keeping((60 * DAY, 60 * DAY, 90 * DAY, 730 * DAY)), HOUR,
 def ingest_elsewhere(folder: Path) -> Iterator[None]:
     """Another process that applies the log in small batches."""
     plan = Plan(str(folder), batch=4).as_json()
-    with subprocess.Popen([sys.executable, "-m", "tests.streams.kill_runner", plan], cwd=PROJECT) as process:
+    command = [sys.executable, "-m", "tests.streams.kill_runner", plan]
+    with subprocess.Popen(command, cwd=PROJECT, start_new_session=True) as process:
         try:
             yield
         finally:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # the child that it forked too, which works on the store
 
 
 def wait_for(centre: SmallCentre, records: int) -> None:

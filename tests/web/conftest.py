@@ -14,9 +14,11 @@ from ioc.model.access import Permission, system_principal
 from ioc.model.origins import Origin
 from ioc.operations.keys import NewKey, add_key
 from ioc.settings import Settings
+from ioc.store.bounds import DatabaseRole
+from ioc.store.engine import Store
 from ioc.web.app import WebApp, build_app
 from tests.operations.rows import NOW, Rows
-from tests.streams.small_centre import copy_centre
+from tests.streams.small_centre import STORE_URL, copy_centre
 
 ROOT = system_principal("test")
 
@@ -50,7 +52,9 @@ class Web:
 def web(template: Path, tmp_path: Path) -> Iterator[Web]:
     small = copy_centre(template, tmp_path / "centre")
     settings = Settings.load({"IOC_DATA": str(tmp_path / "centre")}, folder=tmp_path)
-    yield Web(Rows(small, settings), build_app(settings, small.store, small.broker, clock=standing_clock))
+    own = Store.open((small.folder / STORE_URL).read_text(), DatabaseRole.WEB)  # as the program opens it
+    yield Web(Rows(small, settings), build_app(settings, own, small.broker, clock=standing_clock))
+    own.close()
     small.drop()
 
 

@@ -1,6 +1,7 @@
 """Making and migrating the tables of the store (Alembic's only home).
 
-A store that a newer program has migrated is refused, and nothing of it is touched.
+A store that a newer program has migrated is refused, and nothing of it is touched. On PostgreSQL the rights of the
+tables are laid down anew each time (`ioc.store.rights`).
 """
 
 from pathlib import Path
@@ -12,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from ioc.errors import StoreVersionError
+from ioc.store import rights
 from ioc.store.engine import Store
 
 FOLDER: Final = Path(__file__).parent
@@ -43,16 +45,22 @@ def upgrade(store: Store) -> None:
     config = _config()
     with store.changing_tables() as connection:
         config.attributes["connection"] = connection
+        rights.prepare(connection)
         command.upgrade(config, "head")
+        rights.lay_down(connection)
+    store.engine.dispose()  # connections take their role when they are made
 
 
 def require_current(store: Store) -> None:
-    """StoreVersionError unless the store's tables are those of this program."""
+    """StoreVersionError unless the store's tables are those of this program, and their rights laid down."""
     version = version_of(store)
     require_known(version)
     if version != newest_version():
         found = "has no tables yet" if version is None else f"is of version {version}, older than this program"
         raise StoreVersionError(f"the store {found}: run `python -m ioc setup`")
+    with store.reading() as connection:
+        if not rights.are_laid_down(connection):
+            raise StoreVersionError("the store's tables are not protected by their rights: run `python -m ioc setup`")
 
 
 def require_known(version: str | None) -> None:

@@ -14,7 +14,7 @@ from ioc.store.schema.access import (
     sessions,
 )
 from ioc.store.schema.audit import audit_anchor, audit_entries, audit_head, audit_holds
-from ioc.store.schema.base import metadata
+from ioc.store.schema.metadata import metadata
 from ioc.store.schema.streams import (
     batches,
     cases,
@@ -35,6 +35,7 @@ from ioc.store.schema.territory import (
     levels,
     places,
     provinces,
+    reaches,
     series,
     successions,
     units,
@@ -72,6 +73,7 @@ __all__ = [
     "places",
     "positions",
     "provinces",
+    "reaches",
     "screens",
     "series",
     "sessions",

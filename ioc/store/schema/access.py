@@ -17,7 +17,7 @@ from sqlalchemy import (
     false,
 )
 
-from ioc.store.schema.base import metadata
+from ioc.store.schema.metadata import metadata
 
 people = Table(
     "people",

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 from ioc.store.audit_guards import put_up
-from ioc.store.schema.base import metadata
+from ioc.store.schema.metadata import metadata
 
 audit_entries = Table(
     "audit_entries",

@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, SmallInteger, String, Table, Text, text
 
-from ioc.store.schema.base import Counter, metadata
+from ioc.store.schema.metadata import Counter, metadata
 
 positions = Table(
     "positions",

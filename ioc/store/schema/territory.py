@@ -11,10 +11,12 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
+    Text,
     UniqueConstraint,
 )
+from sqlalchemy.dialects.postgresql import INT4MULTIRANGE
 
-from ioc.store.schema.base import Counter, metadata
+from ioc.store.schema.metadata import Counter, metadata
 
 provinces = Table(
     "provinces",
@@ -126,4 +128,13 @@ series = Table(
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("key", String, nullable=False, unique=True),
     comment="a short number for each declared series",
+)
+
+reaches = Table(
+    "reaches",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("above", String, primary_key=True),
+    Column("places", Text().with_variant(INT4MULTIRANGE(), "postgresql"), nullable=False),
+    comment="PostgreSQL: numbers of all places that on some day belonged to a centre or a unit; what policies look at",
 )

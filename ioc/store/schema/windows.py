@@ -5,7 +5,7 @@ from typing import Final
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, SmallInteger, String, Table
 
 from ioc.model.windows import LEVELS, Level
-from ioc.store.schema.base import Counter, metadata
+from ioc.store.schema.metadata import Counter, metadata
 
 
 def _windows(level: Level) -> Table:
