@@ -17,7 +17,7 @@ from ioc.errors import BadRequest, Refused
 from ioc.feeds import KPIS
 from ioc.model.access import Permission, Principal
 from ioc.model.columns import Integers
-from ioc.model.windows import bucket_start
+from ioc.model.windows import DAY, bucket_start
 from ioc.operations.access import check_permission
 from ioc.operations.disk import is_marked_low
 from ioc.operations.places import Asked, Place, Province, milliseconds
@@ -41,12 +41,17 @@ from ioc.operations.view_parts import (
     trend,
     unit_rows,
 )
+from ioc.store.access import Connection
+from ioc.store.source_reading import read_gaps
 
 UNITS_EVERY_MS: Final = 2_000
 SOURCES_EVERY_MS: Final = 2_000
 """The list of units and the sources board go out whole, so not with every commit."""
 
 DISK_LOW: Final = "disk_low"
+MESSAGES_LOST: Final = "messages_lost"
+LOST_SHOWN_MS: Final = DAY
+"""How long the pages say that the log has lost messages; `/api/v1/sources` tells of seven days."""
 """A notice: what everybody should know of the centre itself. Its words stand in the catalogue of the pages."""
 
 
@@ -146,7 +151,7 @@ class Board:
             self._take_segments(segments(frame, frame.segments.keys()), whole=True)
             self._take_units(unit_rows(frame, frame.units.keys()), clock.now, whole=True)
             self._take_sources(read_source_entries(connection, now), clock.now)
-        self._take_notices()
+            self._take_notices(connection, clock.now)
         self._at = now
 
     def update(self, touched: Integers, now: datetime) -> None:
@@ -171,7 +176,7 @@ class Board:
                 self._take_units(unit_rows(frame, self._stale_units), clock.now, whole=False)
             if clock.now >= self._sources_due:
                 self._take_sources(read_source_entries(connection, now), clock.now)
-                self._take_notices()
+                self._take_notices(connection, clock.now)
         self._at = now
 
     def document(self, n: int) -> dict[str, Any]:
@@ -236,8 +241,11 @@ class Board:
             self._sources = rows
             self._changed["sources"] = rows
 
-    def _take_notices(self) -> None:
-        new = [DISK_LOW] if is_marked_low(self._province.settings.data) else []
+    def _take_notices(self, connection: Connection, now: int) -> None:
+        """What is wrong with the centre itself, the most urgent first: the pages have room for one."""
+        has_lost = bool(read_gaps(connection, since=now - LOST_SHOWN_MS, limit=1))
+        is_low = is_marked_low(self._province.settings.data)
+        new = [notice for notice, holds in ((DISK_LOW, is_low), (MESSAGES_LOST, has_lost)) if holds]
         if new != self._notices:
             self._notices = self._changed["notices"] = new
 

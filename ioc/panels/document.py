@@ -106,4 +106,4 @@ class View(TypedDict):
     segments: list[Segment]
     sources: list[SourceRow]
     origins: list[str]
-    notices: list[Literal["disk_low"]]
+    notices: list[Literal["disk_low", "messages_lost"]]

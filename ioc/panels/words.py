@@ -27,6 +27,7 @@ class Words:
     connected: str
     disconnected: str
     notice_disk_low: str
+    notice_messages_lost: str
     session_over: str
     reload_page: str
     all_pages: str
@@ -170,6 +171,7 @@ VI: Final = Words(
     connected="đang nối, cập nhật liên tục",
     disconnected="mất kết nối máy chủ {age}",
     notice_disk_low="ổ đĩa sắp đầy, tạm ngừng nhận tin",
+    notice_messages_lost="mất một đoạn tin trong 24 giờ qua",
     session_over="Phiên làm việc đã hết.",
     reload_page="Tải lại trang để đăng nhập",
     all_pages="Mọi trang",
@@ -293,6 +295,7 @@ EN: Final = Words(
     connected="connected, updating",
     disconnected="server connection lost {age}",
     notice_disk_low="disk nearly full, intake paused",
+    notice_messages_lost="messages lost in the last 24 h",
     session_over="This session has ended.",
     reload_page="Reload the page to sign in",
     all_pages="All pages",

@@ -14,7 +14,7 @@ from ioc.operations.places import Asked
 from ioc.operations.view_parts import in_order_of_need
 from ioc.operations.views import Board, Page, View, check_view, view_document
 from ioc.panels import document as shapes
-from ioc.store.schema import latest, windows
+from ioc.store.schema import gaps, latest, windows
 from tests.operations.rows import NOW, Rows, at, moment, reader
 
 WALL = View(Page.WALL, "c-all")
@@ -259,3 +259,11 @@ def apply(told: dict[str, Any], changes: dict[str, Any]) -> None:
             told["trend"] = {**told["trend"], "points": [points[start] for start in sorted(points)]}
         else:
             told[part] = changed
+
+
+def test_pages_say_for_a_day_that_the_log_has_lost_messages(rows: Rows) -> None:
+    gap = {"topic": "ioc.traffic", "partition": 1, "from_offset": 3, "to_offset": 9}
+    rows.insert(gaps, **gap, noticed_at=at(7, days=-1))
+    assert view_document(WHO, rows.province, WALL, now=NOW)["notices"] == []
+    rows.insert(gaps, **gap, noticed_at=at(7))
+    assert view_document(WHO, rows.province, WALL, now=NOW)["notices"] == ["messages_lost"]

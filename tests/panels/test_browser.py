@@ -254,14 +254,21 @@ HEAD = """[...document.querySelectorAll('.head h1, .head .connection, .head .dat
 
 
 @pytest.mark.parametrize("screen", ["wall", "centre", "leader-portrait"])
+@pytest.mark.parametrize(
+    ("notice", "said"),
+    [
+        ("disk_low", "ổ đĩa sắp đầy, tạm ngừng nhận tin"),
+        ("messages_lost", "mất một đoạn tin trong 24 giờ qua"),
+    ],
+)
 def test_a_notice_stands_where_the_connection_is_said_and_touches_nothing(
-    opened: Open, gallery: Gallery, screen: str
+    opened: Open, gallery: Gallery, screen: str, notice: str, said: str
 ) -> None:
     path, width, height = SCREENS[screen]
     page, _ = opened(path, width, height)
     _live(page)
-    gallery.send({"n": 2, "notices": ["disk_low"]})
-    expect(page.locator('[data-field="connection"]')).to_have_text("ổ đĩa sắp đầy, tạm ngừng nhận tin")
+    gallery.send({"n": 2, "notices": [notice]})
+    expect(page.locator('[data-field="connection"]')).to_have_text(said)
     expect(page.locator(".connection")).to_have_attribute("data-state", "late")
     boxes = page.evaluate(HEAD)
     touching = [
