@@ -31,6 +31,8 @@ class Words:
     session_over: str
     reload_page: str
     all_pages: str
+    own_sessions: str
+    own_password: str
     administration: str
 
     # bands
@@ -175,6 +177,8 @@ VI: Final = Words(
     session_over="Phiên làm việc đã hết.",
     reload_page="Tải lại trang để đăng nhập",
     all_pages="Mọi trang",
+    own_sessions="Phiên đăng nhập của tôi",
+    own_password="Đổi mật khẩu",
     administration="Quản trị",
     band_simulated="DỮ LIỆU MÔ PHỎNG",
     band_replay="DỮ LIỆU PHÁT LẠI",
@@ -299,6 +303,8 @@ EN: Final = Words(
     session_over="This session has ended.",
     reload_page="Reload the page to sign in",
     all_pages="All pages",
+    own_sessions="My sessions",
+    own_password="Change my password",
     administration="Administration",
     band_simulated="SIMULATED DATA",
     band_replay="REPLAYED DATA",

@@ -201,6 +201,11 @@ def test_the_front_page_offers_the_pages_of_each_centre() -> None:
     assert "no centre yet" in text(front_page([], "light", EN, "en"))
 
 
+def test_the_front_page_leads_everybody_to_their_own_sessions_and_password() -> None:
+    links = {mark(one, "href") for one in walk(front_page([], "light", VI, "vi"))}
+    assert {"/sign-in/sessions", "/sign-in/password"} <= links
+
+
 def test_the_way_to_administration_is_shown_to_who_administers() -> None:
     for administers in (True, False):
         made = front_page([], "light", VI, "vi", administers=administers)

@@ -34,6 +34,12 @@ def front_page(
         words.front_note if centres else words.front_empty,
         theme, words, language,
         piece("Main", *(_choice(centre, words, language) for centre in centres), css="centres"),
+        piece(
+            "Nav",
+            piece("A", words.own_sessions, href="/sign-in/sessions"),
+            piece("A", words.own_password, href="/sign-in/password"),
+            css="switches own",
+        ),
         administers=administers,
     )  # fmt: skip
 
