@@ -32,7 +32,7 @@ class Words:
     reload_page: str
     all_pages: str
     own_sessions: str
-    own_secret: str
+    own_sign_in: str
     administration: str
 
     # bands
@@ -178,7 +178,7 @@ VI: Final = Words(
     reload_page="Tải lại trang để đăng nhập",
     all_pages="Mọi trang",
     own_sessions="Phiên đăng nhập của tôi",
-    own_secret="Đổi mật khẩu",
+    own_sign_in="Đổi mật khẩu",
     administration="Quản trị",
     band_simulated="DỮ LIỆU MÔ PHỎNG",
     band_replay="DỮ LIỆU PHÁT LẠI",
@@ -304,7 +304,7 @@ EN: Final = Words(
     reload_page="Reload the page to sign in",
     all_pages="All pages",
     own_sessions="My sessions",
-    own_secret="Change my password",
+    own_sign_in="Change my password",
     administration="Administration",
     band_simulated="SIMULATED DATA",
     band_replay="REPLAYED DATA",

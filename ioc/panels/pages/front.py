@@ -37,7 +37,7 @@ def front_page(
         piece(
             "Nav",
             piece("A", words.own_sessions, href="/sign-in/sessions"),
-            piece("A", words.own_secret, href="/sign-in/password"),
+            piece("A", words.own_sign_in, href="/sign-in/password"),
             css="switches own",
         ),
         administers=administers,
