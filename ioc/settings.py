@@ -395,8 +395,12 @@ class Settings(BaseModel):
                 stated[_known(key, key.lower(), f"{path}")] = (f"{key} in {path}", value)
         for variable, text in environ.items():
             if variable.startswith(PREFIX) and not _is_for_others(variable):
-                key = _known(variable, variable.removeprefix(PREFIX).lower(), "the environment")
-                stated[key] = (variable, text)
+                secret = _secret_in_file(variable)
+                if secret is None:
+                    key = _known(variable, variable.removeprefix(PREFIX).lower(), "the environment")
+                    stated[key] = (variable, text)
+                else:
+                    stated[secret] = (variable, _read_secret(variable, text, environ))
         try:
             return cls.model_validate({key: value for key, (_, value) in stated.items()})
         except ValidationError as error:
@@ -406,6 +410,29 @@ class Settings(BaseModel):
         """These settings as environment variables, so that a child program has exactly the same."""
         values = self.model_dump(mode="json")
         return {PREFIX + name.upper(): _as_text(value) for name, value in values.items()}
+
+
+def _secret_in_file(variable: str) -> str | None:
+    """The secret whose file a variable names: `IOC_KAFKA_PASSWORD_FILE` for `kafka_password`."""
+    name = variable.removeprefix(PREFIX).lower()
+    named = name.removesuffix("_file")
+    field = Settings.model_fields.get(named)
+    # The URL of the store may hold a password.
+    is_secret = field is not None and (field.annotation is SecretStr or named == "store")
+    return named if is_secret and named != name else None
+
+
+def _read_secret(variable: str, path: str, environ: Mapping[str, str]) -> str:
+    """What stands in the file, without the end of its line."""
+    try:
+        text = Path(path).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise SettingsError(f"{variable} names {path}, which cannot be read: {reason}.") from None
+    direct = variable.removesuffix("_FILE")
+    if environ.get(direct, text) != text:  # child programs are given both, and both say the same
+        raise SettingsError(f"{variable} and {direct} say different things: state one of them.")
+    return text
 
 
 def _is_for_others(variable: str) -> bool:
@@ -480,6 +507,8 @@ def as_markdown() -> str:
         "",
         "Environment variables, or the same names in small letters without `IOC_` in a TOML file",
         "(`IOC_CONFIG`, else `ioc.toml` in the current folder). The environment wins.",
+        "A secret, or `IOC_STORE` with the password in it, may stand in a file instead, which a variable with the",
+        "ending `_FILE` names: `IOC_KAFKA_PASSWORD_FILE=/run/secrets/kafka`.",
         "This page is made by `python -m ioc.settings > docs/settings.md`.",
         "",
         "| variable | unit | default | range | reason |",

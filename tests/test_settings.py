@@ -120,3 +120,25 @@ def test_each_setting_has_unit_reason_and_a_line_in_the_documentation() -> None:
         assert field.json_schema_extra["unit"], name
     written = (PROJECT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert written == as_markdown(), "run: python -m ioc.settings > docs/settings.md"
+
+
+@pytest.mark.parametrize("name", ["kafka_password", "openid_client_secret", "store"])
+def test_a_secret_may_stand_in_a_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret").write_text("sqlite:///một bí mật dài\n")
+    variable = f"IOC_{name.upper()}"
+    settings = Settings.load({f"{variable}_FILE": str(tmp_path / "secret")}, folder=tmp_path)
+    assert settings.environ()[variable] == "sqlite:///một bí mật dài"
+    again = {f"{variable}_FILE": str(tmp_path / "secret"), **settings.environ()}
+    assert Settings.load(again, folder=tmp_path) == settings  # as a child program is given it
+
+
+def test_a_file_of_a_secret_that_is_wrong_is_refused_and_shown_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hunter2hunter2")
+    named = {"IOC_KAFKA_PASSWORD_FILE": str(tmp_path / "secret")}
+    with pytest.raises(SettingsError, match="state one of them") as refused:
+        Settings.load({**named, "IOC_KAFKA_PASSWORD": "hunter3hunter3"}, folder=tmp_path)
+    assert "hunter" not in str(refused.value)
+    with pytest.raises(SettingsError, match=r"IOC_KAFKA_PASSWORD_FILE names .*No such file"):
+        Settings.load({"IOC_KAFKA_PASSWORD_FILE": str(tmp_path / "absent")}, folder=tmp_path)
+    with pytest.raises(SettingsError, match="There is no setting IOC_PORT_FILE"):
+        Settings.load({"IOC_PORT_FILE": str(tmp_path / "secret")}, folder=tmp_path)

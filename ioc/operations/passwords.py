@@ -62,6 +62,12 @@ def new_password_hash(password: str, *, login: str, name: str = "") -> str:
     return hash_password(normal)
 
 
+def is_weak(secret: str, of: str) -> bool:
+    """Whether a password of a program is shorter or easier to guess than a person's may be; `of` is whose it is."""
+    normal = normal_password(secret)
+    return len(normal) < SHORTEST_PASSWORD or is_easy_to_guess(normal, of, "")
+
+
 def is_easy_to_guess(password: str, login: str, name: str) -> bool:
     """Whether too little is the password's own, read as it stands or with 0 for o and the like read as letters."""
     plain = _plain(password)

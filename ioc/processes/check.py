@@ -24,10 +24,11 @@ from ioc.errors import BrokerError, IocError, PortInUse
 from ioc.feeds import FEEDS
 from ioc.model.room import MB
 from ioc.operations.disk import is_marked_low, room_rules, takes_in_here
+from ioc.operations.passwords import is_weak
 from ioc.processes.port import answers, check_port, why_not_ready
 from ioc.settings import Settings
 from ioc.store import migrations
-from ioc.store.engine import Store
+from ioc.store.engine import Store, password_in
 
 ENOUGH_FREE_BYTES: Final = 5_000_000_000  # some weeks of the default rate
 RELEASED: Final = datetime(2026, 11, 1, tzinfo=UTC)  # no clock that is right shows an earlier time
@@ -76,6 +77,26 @@ def look(settings: Settings, now: datetime) -> Iterator[Finding]:
 def settings_are_read(settings: Settings, _now: datetime) -> Iterator[Finding]:
     kind = "production" if settings.production else "trial, simulated data allowed"
     yield Finding("settings", True, f"{kind}; province {settings.province}, broker {settings.broker.split(':')[0]}")
+
+
+def secrets(settings: Settings, _now: datetime) -> Iterator[Finding]:
+    """Those that others could guess, by the rules for people's passwords. None is shown."""
+    stated = {
+        "IOC_KAFKA_PASSWORD": (settings.kafka_password.get_secret_value(), settings.kafka_username),
+        "IOC_OPENID_CLIENT_SECRET": (settings.openid_client_secret.get_secret_value(), settings.openid_client_id),
+        "the password in IOC_STORE": password_in(settings.store),
+    }
+    weak = [name for name, (secret, of) in stated.items() if secret and is_weak(secret, of)]
+    for name in weak:
+        yield Finding("secrets", False, f"{name} is short or easy to guess: use at least 12 random characters")
+    if not weak:
+        yield Finding(
+            "secrets",
+            True,
+            "none that is stated is easy to guess"
+            if any(secret for secret, _ in stated.values())
+            else "none is stated",
+        )
 
 
 def data_folder(settings: Settings, _now: datetime) -> Iterator[Finding]:
@@ -214,4 +235,4 @@ def _nearest_existing(path: Path) -> Path:
     return path if path.exists() else _nearest_existing(path.parent)
 
 
-CHECKS: Final[list[Check]] = [settings_are_read, data_folder, disk_space, clock, port, province, broker, store]
+CHECKS: Final[list[Check]] = [settings_are_read, secrets, data_folder, disk_space, clock, port, province, broker, store]

@@ -31,7 +31,7 @@ from ioc.errors import StoreAway, StoreError
 from ioc.store.arrays import IntegersDumper
 from ioc.store.bounds import Bounds, DatabaseRole, bind, take_role
 
-__all__ = ["Connection", "Store"]
+__all__ = ["Connection", "Store", "password_in"]
 
 BUSY_TIMEOUT_MS: Final = 30_000
 """How long a writer waits for another writer; the longest transactions are of one chunk of roll-ups (0.1 s)."""
@@ -134,6 +134,15 @@ class Store:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def password_in(url: str) -> tuple[str, str]:
+    """The password in a database URL and the user whose it is; empty where it has none, or is no URL."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return "", ""
+    return str(parsed.password or ""), parsed.username or ""
 
 
 @contextmanager

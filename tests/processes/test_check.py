@@ -35,7 +35,7 @@ def settings(tmp_path: Path) -> Settings:
 
 def own_checks(settings: Settings, now: datetime = NOW) -> dict[str, str]:
     """What this module's own checks find wrong: subject -> words."""
-    own = (check.data_folder, check.disk_space, check.clock, check.port, check.province)
+    own = (check.secrets, check.data_folder, check.disk_space, check.clock, check.port, check.province)
     return {found.subject: found.words for one in own for found in one(settings, now) if not found.is_fine}
 
 
@@ -160,3 +160,33 @@ def test_a_kafka_without_our_topics_is_named(
     (finding,) = check.broker(there, NOW)
     assert not finding.is_fine
     assert finding.words == "Kafka has no topic never-made, never-made.dlq: run `python -m ioc setup`"
+
+
+@pytest.mark.parametrize(
+    ("stated", "named"),
+    [
+        ({"kafka_password": "kafka", "kafka_username": "ioc"}, "IOC_KAFKA_PASSWORD"),
+        ({"kafka_password": "trungtam-2026-kafka", "kafka_username": "trungtam-kafka"}, "IOC_KAFKA_PASSWORD"),
+        ({"store": "postgresql://ioc:ioc@127.0.0.1/ioc"}, "the password in IOC_STORE"),
+        (
+            {
+                "openid_issuer": "https://id.example.vn",
+                "openid_client_id": "ioc",
+                "openid_client_secret": "matkhau123456789",
+            },
+            "IOC_OPENID_CLIENT_SECRET",
+        ),
+    ],
+)
+def test_a_secret_that_is_easy_to_guess_is_named_and_not_shown(stated: dict[str, str], named: str) -> None:
+    settings = Settings.load({f"IOC_{name.upper()}": value for name, value in stated.items()})
+    (found,) = check.secrets(settings, NOW)
+    assert not found.is_fine
+    assert found.words.startswith(f"{named} is short or easy to guess")
+    assert not any(secret in found.words for secret in ("kafka-2026", "ioc:ioc", "matkhau"))
+
+
+def test_secrets_that_nobody_guesses_are_fine() -> None:
+    strong = {"IOC_KAFKA_PASSWORD": "9fQ2mXw7rT4kLz", "IOC_STORE": "postgresql://ioc:Zk8rW2pYv6nQh3@127.0.0.1/ioc"}
+    (found,) = check.secrets(Settings.load(strong), NOW)
+    assert found.is_fine
