@@ -44,7 +44,7 @@ def test_a_unit_never_breaks_from_its_number() -> None:
         (160, "2\u00a0phút 40\u00a0giây", "2\u00a0min 40\u00a0s"),
         (47 * 60 + 12, "47\u00a0phút", "47\u00a0min"),
         (3600, "1\u00a0giờ", "1\u00a0h"),
-        (5100, "1\u00a0giờ\u00a025\u00a0phút", "1\u00a0h\u00a025"),
+        (5100, "1\u00a0giờ\u00a025", "1\u00a0h\u00a025"),
         (3 * 86400 + 5, "3\u00a0ngày", "3\u00a0days"),
         (-3, "0\u00a0giây", "0\u00a0s"),
     ],
