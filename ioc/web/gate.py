@@ -115,8 +115,17 @@ class Gate:
         elif scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
         else:
-            await self._app(scope, receive, send)
-            await self._refusal_log.close()
+            await self._app(scope, receive, self._writing_last(send))
+
+    def _writing_last(self, send: Send) -> Send:
+        """Of a lifespan: what is still to be written is, before the server hears that all has ended."""
+
+        async def send_after(message: Message) -> None:
+            if message["type"] == "lifespan.shutdown.complete":
+                await self._refusal_log.close()  # whoever comes later is cancelled
+            await send(message)
+
+        return send_after
 
     async def _http(self, scope: Scope, receive: Receive, reply: Reply) -> None:
         head = read_head(scope)
