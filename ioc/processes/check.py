@@ -90,13 +90,8 @@ def secrets(settings: Settings, _now: datetime) -> Iterator[Finding]:
     for name in weak:
         yield Finding("secrets", False, f"{name} is short or easy to guess: use at least 12 random characters")
     if not weak:
-        yield Finding(
-            "secrets",
-            True,
-            "none that is stated is easy to guess"
-            if any(secret for secret, _ in stated.values())
-            else "none is stated",
-        )
+        is_stated = any(secret for secret, _ in stated.values())
+        yield Finding("secrets", True, f"none {'that is stated is easy to guess' if is_stated else 'is stated'}")
 
 
 def data_folder(settings: Settings, _now: datetime) -> Iterator[Finding]:

@@ -272,9 +272,8 @@ class Ingest:
 
     def apply(self, batch: Batch, now: int) -> None:
         """Put the whole effect of a batch and the new positions into the store, or nothing."""
-        prepared = self._prepared(batch)
-        self.commit(prepared, now)
-        self._positions |= prepared.after
+        self._begin(self._prepared(batch), now)
+        self.finish()
 
     def _prepared(self, batch: Batch) -> Prepared:
         decoded, kept_from = self._decode(batch)

@@ -13,7 +13,6 @@ from ioc.web.administration.asking import HOME, NOTHING_WRONG, Answer, Asked, Go
 from ioc.web.administration.markup import Content, element
 from ioc.web.administration.own_centres import OwnCentres
 from ioc.web.administration.pieces import (
-    ROWS_PER_PAGE,
     Choice,
     alarm,
     button_link,
@@ -22,8 +21,7 @@ from ioc.web.administration.pieces import (
     form,
     heading,
     long_text_field,
-    page_number,
-    pages,
+    page_of,
     secret,
     select_field,
     stacked,
@@ -53,7 +51,7 @@ class Described:
 def keys(asked: Asked) -> Answer:
     say = asked.reader.say
     own, found = OwnCentres(asked), operations.list_keys(asked.principal, asked.store)
-    number, last = page_number(asked, len(found))
+    shown, pages = page_of(asked, found)
     revoked = sum(one.revoked_at is not None for one in found)
     heads = [say(word) for word in ("key_name", "key_origin", "key_may", "centres", "state", "added_at")] + [""]
     content = stacked(
@@ -65,10 +63,10 @@ def keys(asked: Asked) -> Answer:
         ),
         table(
             heads,
-            (_row(asked, own, one) for one in found[(number - 1) * ROWS_PER_PAGE : number * ROWS_PER_PAGE]),
+            (_row(asked, own, one) for one in shown),
             say("keys_empty"),
         ),
-        pages(asked, number, last),
+        pages,
     )
     return Page("keys", say("keys"), content)
 

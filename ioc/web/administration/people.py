@@ -12,7 +12,6 @@ from ioc.web.administration.asking import HOME, NOTHING_WRONG, Answer, Asked, Go
 from ioc.web.administration.markup import Content, Html, element
 from ioc.web.administration.own_centres import OwnCentres
 from ioc.web.administration.pieces import (
-    ROWS_PER_PAGE,
     Choice,
     alarm,
     beside,
@@ -21,8 +20,7 @@ from ioc.web.administration.pieces import (
     confirmation,
     form,
     heading,
-    page_number,
-    pages,
+    page_of,
     panel,
     secret,
     select_field,
@@ -55,8 +53,7 @@ def people(asked: Asked) -> Answer:
     text = asked.query.get("q", "").strip()[:100]
     everybody = people_changes.find_people(asked.principal, asked.store)
     found = people_changes.find_people(asked.principal, asked.store, text) if text else everybody
-    number, last = page_number(asked, len(found))
-    shown = found[(number - 1) * ROWS_PER_PAGE : number * ROWS_PER_PAGE]
+    shown, pages = page_of(asked, found)
     own = OwnCentres(asked)
     count = (
         say("people_found", n=len(found), all=len(everybody))
@@ -78,7 +75,7 @@ def people(asked: Asked) -> Answer:
         heading(say("people"), count, button_link(say("person_add"), f"{PEOPLE}/new", kind="primary")),
         _search(asked, text),
         table(heads, rows, say("people_unfound" if text else "people_empty")),
-        pages(asked, number, last),
+        pages,
     )
     return Page("people", say("people"), content)
 

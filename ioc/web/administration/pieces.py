@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ioc.web.administration.asking import Asked, Wrong
 from ioc.web.administration.markup import Content, Html, element, together
 from ioc.web.forms import CSRF_FIELD
 
 ROWS_PER_PAGE = 100
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +62,22 @@ def state(word: str, *, off: bool = False) -> Html:
     return element("span", element("i", aria_hidden="true"), word, css="state off" if off else "state")
 
 
-def pages(asked: Asked, number: int, last: int) -> Html | None:
-    """The way to the other pages of a long list."""
+def page_of(asked: Asked, entries: Sequence[Entry]) -> tuple[Sequence[Entry], Html | None]:
+    """Those entries of a list that its asked page shows, and the way to its other pages."""
+    last = max(1, -(-len(entries) // ROWS_PER_PAGE))
+    text = asked.query.get("page", "1")
+    stated = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
+    number = min(max(1, stated), last)
+    return entries[(number - 1) * ROWS_PER_PAGE : number * ROWS_PER_PAGE], _pages(asked, number, last)
+
+
+def _pages(asked: Asked, number: int, last: int) -> Html | None:
     if last == 1:
         return None
     say = asked.reader.say
     before = element("a", say("page_before"), href=asked.here(page=str(number - 1))) if number > 1 else None
     after = element("a", say("page_after"), href=asked.here(page=str(number + 1))) if number < last else None
     return element("nav", before, element("span", say("page_of", number=number, last=last)), after, css="pages")
-
-
-def page_number(asked: Asked, entries: int) -> tuple[int, int]:
-    """The page of a list that is asked for, and the last one there is."""
-    last = max(1, -(-entries // ROWS_PER_PAGE))
-    text = asked.query.get("page", "1")
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
-    return min(max(1, number), last), last
 
 
 def notice(text: str) -> Html:

@@ -11,7 +11,6 @@ from ioc.web.administration.asking import HOME, NOTHING_WRONG, Answer, Asked, Go
 from ioc.web.administration.markup import Content, Html, element, together
 from ioc.web.administration.own_centres import OwnCentres
 from ioc.web.administration.pieces import (
-    ROWS_PER_PAGE,
     Choice,
     alarm,
     button_link,
@@ -19,8 +18,7 @@ from ioc.web.administration.pieces import (
     confirmation,
     form,
     heading,
-    page_number,
-    pages,
+    page_of,
     secret,
     stacked,
     state,
@@ -46,7 +44,7 @@ class Described:
 def screens(asked: Asked) -> Answer:
     say = asked.reader.say
     own, found = OwnCentres(asked), operations.list_screens(asked.principal, asked.store)
-    number, last = page_number(asked, len(found))
+    shown, pages = page_of(asked, found)
     heads = [say(word) for word in ("screen_name", "centre", "screen_page", "state", "screen_seen", "added_at")] + [""]
     content = stacked(
         heading(
@@ -57,10 +55,10 @@ def screens(asked: Asked) -> Answer:
         ),
         table(
             heads,
-            (_row(asked, own, one) for one in found[(number - 1) * ROWS_PER_PAGE : number * ROWS_PER_PAGE]),
+            (_row(asked, own, one) for one in shown),
             say("screens_empty"),
         ),
-        pages(asked, number, last),
+        pages,
     )
     return Page("screens", say("screens"), content)
 
